@@ -1,0 +1,44 @@
+"""Facts about this Python, names for typing, and the only place that imports typing_extensions.
+
+typing_extensions takes longer to import than the whole of safemem, and only type checkers need what it adds:
+at run time a plain stand-in from `typing` does.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as _DefaultTypeVar
+    from typing_extensions import override
+
+    T = _DefaultTypeVar("T", default=float)
+else:
+    T = TypeVar("T")
+
+    def override(method: object) -> object:
+        """Mark an overriding method for type checkers; nothing happens at run time."""
+        return method
+
+
+__all__ = ["GIL_DISABLED", "MISSING", "D", "K", "Missing", "T", "V", "override"]
+
+D = TypeVar("D")
+K = TypeVar("K")
+V = TypeVar("V")
+
+GIL_DISABLED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+class Missing(Enum):
+    """The type of `MISSING`, the default that nobody passes by accident."""
+
+    MISSING = "missing"
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+MISSING: Final = Missing.MISSING
