@@ -1,0 +1,45 @@
+"""Caches that stay bounded, for programs that must run for months.
+
+Everything for everyday use is here; `CacheStats` is imported when first asked for, as its dependencies take longer to import than all the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from safemem.caches.cached import cached
+from safemem.caches.flight import SingleFlight
+from safemem.caches.functions import lru_cache
+from safemem.caches.lru import LRUCache
+from safemem.caches.maintenance import maintain
+from safemem.caches.properties import cached_property
+from safemem.caches.ttl import TLRUCache, TTLCache
+from safemem.core import RemovalCause
+from safemem.errors import CycleWarning, SafememError
+
+if TYPE_CHECKING:
+    from safemem.caches.stats import CacheStats
+
+__all__ = [
+    "CacheStats",
+    "CycleWarning",
+    "LRUCache",
+    "RemovalCause",
+    "SafememError",
+    "SingleFlight",
+    "TLRUCache",
+    "TTLCache",
+    "cached",
+    "cached_property",
+    "lru_cache",
+    "maintain",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CacheStats":
+        from safemem.caches.stats import CacheStats
+
+        return CacheStats
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -1,0 +1,154 @@
+"""One object for each owner, kept for as long as the owner lives and never longer: how methods cache without pinning their instance.
+
+The object lies in the owner's own `__dict__` where it has one, so that an owner that its own cached value refers to is plain cyclic garbage.
+Owners without a `__dict__` are looked up by identity in a table of weak references.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+import weakref
+from typing import Any, Final, Generic, TypeVar
+
+from safemem._compat import MISSING
+from safemem.core import new_lock
+from safemem.errors import CycleWarning
+
+__all__ = ["Owned", "Owners", "warn_if_pinned"]
+
+_read_attribute: Final = object.__getattribute__
+_write_attribute: Final = object.__setattr__
+
+
+class Owned:
+    """Base of the objects that belong to an owner; knows whose it is, weakly."""
+
+    __slots__ = ("__weakref__", "home", "owner")
+
+    def __init__(self, owner: object, home: object) -> None:
+        self.owner = weakref.ref(owner)
+        self.home = home
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An owner's copy or pickle takes its __dict__ along. What lies there belongs to the original alone.
+        return _nobody, ()
+
+
+class _Nobody:
+    """What a copy or pickle of an owner has in place of what its original owned."""
+
+    __slots__ = ()
+    home = None
+
+    def owner(self) -> object:
+        """Return an owner that no object is."""
+        return MISSING
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _nobody, ()
+
+
+def _nobody() -> _Nobody:
+    return _Nobody()
+
+
+O = TypeVar("O", bound=Owned)  # noqa: E741 - reads well where it is used
+
+
+class _OwnerRef(weakref.ref[Any], Generic[O]):
+    """A weak reference to an owner without a `__dict__`, which holds the owner's object.
+
+    The callback is the slot's own deletion, a function of the interpreter's: no lock is taken and no Python code runs when an owner dies.
+    """
+
+    __slots__ = ("owned",)
+
+    owned: O
+
+
+_let_go: Final[Any] = vars(_OwnerRef)["owned"].__delete__
+
+
+class Owners(Generic[O]):
+    """A mapping from owner to its object, for one decorated method; `home` marks the objects that are its own."""
+
+    __slots__ = ("_attribute", "_sweep_at", "_table", "home", "lock")
+
+    def __init__(self, attribute: str) -> None:
+        self.home = object()
+        self._attribute = attribute
+        self.lock = new_lock()
+        self._table: dict[int, _OwnerRef[O]] = {}
+        self._sweep_at = 64
+
+    def find(self, owner: Any) -> O | None:
+        """Return the owner's object, if it has one."""
+        owned = self._look_up(owner)
+        return owned if owned is not None and owned.home is self.home and owned.owner() is owner else None
+
+    def _look_up(self, owner: Any) -> O | None:
+        try:
+            return self._read(owner)
+        except (AttributeError, KeyError):
+            ref = self._table.get(id(owner))
+            return ref.owned if ref is not None and ref() is owner else None
+
+    def _read(self, owner: Any) -> O:
+        if isinstance(owner, type):
+            return type.__getattribute__(owner, "__dict__")[self._attribute]  # type: ignore[no-any-return]
+        return _read_attribute(owner, self._attribute)  # type: ignore[no-any-return]
+
+    def give(self, owner: Any, owned: O) -> O:
+        """Make `owned` the owner's object, unless another thread was quicker; return the one that is."""
+        with self.lock:
+            there = self._look_up(owner)
+            if there is not None and there.owner() is owner:
+                if there.home is self.home:
+                    return there
+                self._attribute += f"#{id(self):x}"  # a method of the same name of a class of the same name
+            try:
+                if isinstance(owner, type):
+                    type.__setattr__(owner, self._attribute, owned)
+                elif type(owner).__dictoffset__:
+                    _write_attribute(owner, self._attribute, owned)
+                else:
+                    self._tabulate(owner, owned)
+            except (AttributeError, TypeError):  # a class that guards its attributes in C
+                self._tabulate(owner, owned)
+            return owned
+
+    def _tabulate(self, owner: Any, owned: O) -> None:
+        table = self._table
+        if len(table) >= self._sweep_at:
+            for number, ref in list(table.items()):
+                if ref() is None:
+                    table.pop(number, None)
+            self._sweep_at = 2 * len(table) + 64
+        own: _OwnerRef[O] = _OwnerRef(owner, _let_go)
+        own.owned = owned
+        table[id(owner)] = own
+
+
+def warn_if_pinned(owner: object, value: object, name: str) -> None:
+    """Under `-X dev`: warn if a value that is cached for an owner without a `__dict__` leads back to the owner, which it then keeps alive."""
+    if not sys.flags.dev_mode or type(owner).__dictoffset__:
+        return
+    import gc
+
+    queue, seen = [value], {id(value)}
+    while queue and len(seen) < 1000:
+        item = queue.pop()
+        if item is owner:
+            msg = (
+                f"a value cached by {name} refers to its own {type(owner).__name__} instance, which has no __dict__ and is kept alive"
+                " until the cache is cleared; return something that does not refer to it, or give the class a __dict__"
+            )
+            warnings.warn(msg, CycleWarning, stacklevel=3)
+            return
+        if isinstance(item, type) or type(item).__name__ in {"module", "function"}:
+            continue
+        for other in gc.get_referents(item):
+            if id(other) not in seen:
+                seen.add(id(other))
+                queue.append(other)

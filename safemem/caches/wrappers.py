@@ -1,0 +1,425 @@
+"""The objects that `@cached` makes: a decorated function, and the same bound to an instance or a class.
+
+A decorated function finds out what it is by how it is used. Reached through an instance, or named by a class body, it is a method, and each
+instance gets a `Memo` of its own. Reached through a class method, it has one for each class. Else it is a function with a single one.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+
+from cachetools import CacheInfo
+from cachetools.keys import hashkey, typedkey
+
+from safemem._compat import MISSING
+from safemem.caches.owners import Owned, Owners, warn_if_pinned
+from safemem.caches.stores import Store, store_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, MutableMapping
+
+__all__ = ["AsyncCachedFunction", "CachedFunction", "Settings"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+_FUNCTION, _METHOD, _CLASS_METHOD = "function", "method", "class method"
+
+
+class Settings:
+    """What `@cached` was told."""
+
+    __slots__ = ("cache_if", "key", "make_cache", "maxsize", "shared", "typed")
+
+    def __init__(
+        self,
+        *,
+        make_cache: Callable[[], MutableMapping[Any, Any]],
+        shared: bool,
+        maxsize: float | None,
+        typed: bool,
+        key: Callable[..., Any] | None,
+        cache_if: Callable[[Any], object] | None,
+    ) -> None:
+        self.make_cache = make_cache
+        self.shared = shared  # make_cache always returns the one mapping that the user brought
+        self.maxsize = maxsize
+        self.typed = typed
+        self.key = key or (typedkey if typed else None)
+        self.cache_if = cache_if
+
+    def make_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return what a call's result is filed under."""
+        if self.key is not None:
+            return self.key(*args, **kwargs)
+        return hashkey(*args, **kwargs) if kwargs else args
+
+
+class Memo(Owned):
+    """The results of one function, or of one method for one owner."""
+
+    __slots__ = ("_memos", "store")
+
+    def __init__(self, owner: object, home: object, store: Store, memos: dict[int, weakref.ref[Memo]]) -> None:
+        self._memos = memos  # the register of the owners' memos, which holds this one weakly
+        super().__init__(owner, home)
+        self.store = store
+        memos[id(self)] = weakref.ref(self)
+
+    def __del__(self) -> None:
+        self._memos.pop(id(self), None)
+
+
+class CachedFunction(Generic[P, R]):
+    """A function whose results are cached; made by `@cached`."""
+
+    __module__ = "safemem"
+    __wrapped__: Callable[P, R]
+    __name__: str
+    __qualname__: str
+
+    def __init__(self, func: Callable[P, R], settings: Settings, kind: str | None) -> None:
+        functools.update_wrapper(self, func)
+        self._func = func
+        self._settings = settings
+        self._kind = kind  # None: not known yet
+        self._store: Store | None = None
+        self._owners: Owners[Memo] = Owners(f"@cached {getattr(func, '__module__', '')}.{getattr(func, '__qualname__', '')}")
+        self._memos: dict[int, weakref.ref[Memo]] = {}
+        if kind == _CLASS_METHOD:
+            self._refuse_shared()
+
+    # -- calling ------------------------------------------------------------------------------------------------------------------
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the cached result for these arguments, or call the function."""
+        store = self._store
+        if store is None:
+            return self._dispatch(args, kwargs)  # type: ignore[no-any-return]
+        settings = self._settings
+        key = args if settings.key is None and not kwargs else settings.make_key(args, kwargs)
+        value = store.get(key, MISSING)
+        if value is not MISSING:
+            return value  # type: ignore[no-any-return]
+        func = self._func
+        return store.load(key, lambda: func(*args, **kwargs))  # type: ignore[no-any-return]
+
+    def _dispatch(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a function for the first time, or a method through its class with the instance as the first argument."""
+        owner = self._owner_in(args)
+        if owner is MISSING:
+            self._own_store()
+            return self(*args, **kwargs)
+        return self._call_for(owner, self._memo_of(owner), args[1:], kwargs)
+
+    def _call_for(self, owner: Any, memo: Memo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        store = memo.store
+        key = self._settings.make_key(args, kwargs)
+        value = store.get(key, MISSING)
+        if value is MISSING:
+            func: Callable[..., Any] = self._func
+            value = store.load(key, lambda: func(owner, *args, **kwargs))
+            warn_if_pinned(owner, value, self.__qualname__)
+        return value
+
+    # -- what it is ---------------------------------------------------------------------------------------------------------------
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        # A function of a module that a class body merely gives another name stays a function.
+        qualname = getattr(self._func, "__qualname__", None)
+        if self._kind is None and (qualname is None or qualname.startswith(f"{owner.__qualname__}.")):
+            self._kind = _METHOD
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> CachedFunction[P, R]: ...
+        @overload
+        def __get__(self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None) -> CachedMethod[Q, R]: ...
+        @overload
+        def __get__(self, instance: object, owner: type | None = None) -> CachedMethod[P, R]: ...
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        kind = self._kind
+        if kind == _FUNCTION:  # also what a static method wraps
+            return self
+        if kind == _CLASS_METHOD:
+            return CachedMethod(self, owner if owner is not None else type(instance))
+        if instance is None:
+            return self
+        if instance is owner and isinstance(instance, type):  # a class method's way to bind
+            self._kind = _CLASS_METHOD
+        elif kind is None and self._store is None:
+            self._kind = _METHOD
+        return CachedMethod(self, instance)
+
+    def _owner_in(self, args: tuple[Any, ...]) -> Any:
+        """Return the instance or class that a call's first argument is, MISSING for a plain function."""
+        if self._kind is None:
+            self._kind = self._kind_for(args[0]) if args else _FUNCTION
+        if self._kind == _FUNCTION:
+            return MISSING
+        if not args:
+            msg = f"{self.__qualname__}() is a {self._kind}: it needs its instance as the first argument"
+            raise TypeError(msg)
+        return args[0]
+
+    def _kind_for(self, first: Any) -> str:
+        # Descriptors that call what they wrap with the owner in front, and tell it nothing: a property, and from Python 3.13 on a class method.
+        cls = first if isinstance(first, type) else type(first)
+        for value in [value for base in type.mro(cls) for value in vars(base).values()]:
+            if isinstance(value, classmethod) and cast("Any", value).__func__ is self:
+                return _CLASS_METHOD
+            if isinstance(value, property) and value.fget is self:
+                return _METHOD
+        return _FUNCTION
+
+    # -- memos --------------------------------------------------------------------------------------------------------------------
+
+    def _new_store(self) -> Store:
+        return store_for(self._settings.make_cache(), self._settings.cache_if)
+
+    def _own_store(self) -> Store:
+        """Return the store of a plain function."""
+        if self._store is None:
+            store = self._new_store()
+            with self._owners.lock:
+                if self._store is None:
+                    self._store = store
+        return self._store
+
+    def _memo_of(self, owner: Any) -> Memo:
+        memo = self._owners.find(owner)
+        if memo is not None:
+            return memo
+        self._refuse_shared()
+        try:
+            memo = Memo(owner, self._owners.home, self._new_store(), self._memos)
+        except TypeError as error:
+            try:
+                weakref.ref(owner)
+            except TypeError:
+                msg = (
+                    f"cannot cache {self.__qualname__}() for {type(owner).__name__!r} objects, which cannot be weakly referenced:"
+                    " add '__weakref__' to the __slots__ of the class (for a dataclass: weakref_slot=True)"
+                )
+                raise TypeError(msg) from None
+            raise error from None
+        return self._owners.give(owner, memo)
+
+    def _refuse_shared(self) -> None:
+        if self._settings.shared:
+            msg = (
+                f"cache must be a function that returns a new mapping when a method is cached, got a mapping for {self.__qualname__}():"
+                " each instance has a cache of its own"
+            )
+            raise TypeError(msg)
+
+    def _all_memos(self) -> list[Memo]:
+        return [memo for ref in list(self._memos.copy().values()) if (memo := ref()) is not None]
+
+    def _stores(self) -> list[Store]:
+        """Return every store there is: the function's, or those of all instances or classes."""
+        return [self._store] if self._store is not None else [memo.store for memo in self._all_memos()]
+
+    # -- attributes ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def cache(self) -> MutableMapping[Any, Any]:
+        """The mapping in which results are kept; for a method ask the bound method, as each instance has its own."""
+        if self._kind in {_METHOD, _CLASS_METHOD}:
+            stores = self._stores()
+            if self._kind == _CLASS_METHOD and len(stores) == 1:
+                return stores[0].mapping
+            msg = f"{self.__qualname__} is a {self._kind}: each instance has a cache of its own, ask the bound method"
+            raise AttributeError(msg)
+        return self._own_store().mapping
+
+    def cache_info(self) -> CacheInfo:
+        """Return hits, misses, maxsize and currsize; those of a method reached through its class are the sum over all instances."""
+        infos = [store.info() for store in self._stores()]
+        if len(infos) == 1:
+            return infos[0]
+        hits, misses, currsize = (
+            (sum(column) for column in zip(*((i.hits, i.misses, i.currsize) for i in infos), strict=True)) if infos else (0, 0, 0)
+        )
+        return CacheInfo(int(hits), int(misses), infos[0].maxsize if infos else self._settings.maxsize, currsize)
+
+    def cache_clear(self) -> None:
+        """Forget all results and counts; those of every instance, for a method reached through its class."""
+        for store in self._stores():
+            store.clear()
+
+    def cache_parameters(self) -> dict[str, Any]:
+        """Return `maxsize` and `typed`, as `functools.lru_cache` does."""
+        return {"maxsize": self._settings.maxsize, "typed": self._settings.typed}
+
+    def cache_key(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Return what the result of a call with these arguments is filed under (a method's instance in front is left out)."""
+        return self._settings.make_key(args[1:] if self._kind == _METHOD else args, kwargs)
+
+    def cache_remove(self, /, *args: Any, **kwargs: Any) -> bool:
+        """Forget the result of a call with these arguments; return whether there was one.
+
+        A class method's is forgotten for every class.
+        """
+        if self._kind == _METHOD:
+            memo = self._owners.find(args[0]) if args else None
+            return memo is not None and memo.store.remove(self.cache_key(*args, **kwargs))
+        key = self._settings.make_key(args, kwargs)
+        return any([store.remove(key) for store in self._stores()])  # noqa: C419 - all of them, not just up to the first
+
+    # -- being a function ---------------------------------------------------------------------------------------------------------
+
+    def __reduce__(self) -> str:
+        return self.__qualname__
+
+    def __copy__(self) -> CachedFunction[P, R]:
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> CachedFunction[P, R]:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<cached {self._func!r}>"
+
+
+if TYPE_CHECKING:
+
+    class CachedOfClass(CachedFunction[P, R]):
+        """What `@cached` above `@classmethod` or `@staticmethod` gives: reached through the class it takes the same arguments."""
+
+        def __get__(self, instance: object, owner: type | None = None) -> CachedMethod[P, R]: ...  # type: ignore[override] # pyright: ignore
+
+
+class AsyncCachedFunction(CachedFunction[P, R]):
+    """A coroutine function whose results are cached; made by `@cached`."""
+
+    __module__ = "safemem"
+
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:  # type: ignore[override]
+        """Return the cached result for these arguments, or await the function."""
+        store = self._store
+        if store is None:
+            return await self._dispatch(args, kwargs)
+        key = self._settings.make_key(args, kwargs)
+        value = store.get(key, MISSING)
+        if value is not MISSING:
+            return value
+        func: Callable[..., Any] = self._func
+        return await store.aload(key, lambda: func(*args, **kwargs))
+
+    async def _call_for(self, owner: Any, memo: Memo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        store = memo.store
+        key = self._settings.make_key(args, kwargs)
+        value = store.get(key, MISSING)
+        if value is MISSING:
+            func: Callable[..., Any] = self._func
+            value = await store.aload(key, lambda: func(owner, *args, **kwargs))
+            warn_if_pinned(owner, value, self.__qualname__)
+        return value
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        bound = cast("Any", super()).__get__(instance, owner)
+        return bound if bound is self else AsyncCachedMethod(self, bound.__self__)
+
+
+class CachedMethod(Generic[P, R]):
+    """A cached function bound to an instance or a class; what `instance.method` is."""
+
+    __module__ = "safemem"
+    __slots__ = ("__func__", "__self__", "__weakref__")
+
+    def __init__(self, function: CachedFunction[..., R], owner: Any) -> None:
+        self.__func__ = function
+        self.__self__ = owner
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the cached result for these arguments, or call the method."""
+        function, owner = self.__func__, self.__self__
+        return function._call_for(owner, function._memo_of(owner), args, kwargs)  # type: ignore[no-any-return]
+
+    def _store(self) -> Store:
+        return self.__func__._memo_of(self.__self__).store
+
+    def _of_class(self) -> bool:
+        return self.__func__._kind == _CLASS_METHOD
+
+    @property
+    def cache(self) -> MutableMapping[Any, Any]:
+        """The mapping in which the results for this instance are kept."""
+        return self._store().mapping
+
+    def cache_info(self) -> CacheInfo:
+        """Return hits, misses, maxsize and currsize of this instance; of a class method, the sum over all classes."""
+        return self.__func__.cache_info() if self._of_class() else self._store().info()
+
+    def cache_clear(self) -> None:
+        """Forget all results and counts of this instance; of a class method, those of all classes."""
+        if self._of_class():
+            self.__func__.cache_clear()
+        else:
+            self._store().clear()
+
+    def cache_parameters(self) -> dict[str, Any]:
+        """Return `maxsize` and `typed`, as `functools.lru_cache` does."""
+        return self.__func__.cache_parameters()
+
+    def cache_key(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Return what the result of a call with these arguments is filed under."""
+        return self.__func__._settings.make_key(args, kwargs)
+
+    def cache_remove(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Forget the result of a call with these arguments; return whether there was one. A class method's is forgotten for every class."""
+        if self._of_class():
+            return self.__func__.cache_remove(*args, **kwargs)
+        return self._store().remove(self.cache_key(*args, **kwargs))
+
+    @property
+    def __wrapped__(self) -> Any:
+        """The plain method, bound to the same object."""
+        return self.__func__._func.__get__(self.__self__)
+
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]
+        """The method's docstring."""
+        return self.__func__.__doc__
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+    def __eq__(self, other: object) -> bool:
+        method: Any = other
+        if not isinstance(other, CachedMethod):
+            return NotImplemented
+        return bool(self.__self__ is method.__self__ and self.__func__ is method.__func__)
+
+    def __hash__(self) -> int:
+        return hash((id(self.__self__), id(self.__func__)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.__self__, self.__func__.__name__)
+
+    def __repr__(self) -> str:
+        return f"<bound cached {self.__func__.__qualname__} of {self.__self__!r}>"
+
+
+class AsyncCachedMethod(CachedMethod[P, R]):
+    """A cached coroutine function bound to an instance or a class."""
+
+    __module__ = "safemem"
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Any]: ...  # type: ignore[override]
+    else:
+
+        async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+            """Return the cached result for these arguments, or await the method."""
+            function, owner = self.__func__, self.__self__
+            return await function._call_for(owner, function._memo_of(owner), args, kwargs)
