@@ -1,0 +1,146 @@
+"""Every row: the usual way leaves what the row says, the safemem way keeps its promise, and a broken safemem way is found out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from safemem import LRUCache
+from safemem.demo import ROWS, byte_bound, growing_dict, load_rows, pinned_instances, stampede
+from safemem.demo.corpus import Corpus
+from safemem.demo.measure import weigh
+from safemem.demo.row import Row
+from safemem.demo.runner import Outcome, run_rows
+
+FILES = 40
+
+
+def run(row: Row, corpus: Corpus) -> Outcome:
+    """Run one row."""
+    (outcome,) = run_rows([row], corpus, lambda _title, _fraction: None)
+    return outcome
+
+
+@pytest.mark.parametrize("row", load_rows(), ids=ROWS)
+class TestEveryRow:
+    """What is true of each row, whatever it is about."""
+
+    def test_is_named_after_its_module(self, row):
+        """The name in the table of rows, in the JSON and of the module are one."""
+        assert row.name in ROWS
+        assert load_rows([row.name]) == [row]
+
+    def test_keeps_its_promise(self, row, corpus):
+        """Both ways come to the same, and safemem leaves nothing beyond its bound."""
+        outcome = run(row, corpus)
+        assert outcome.usual.answer == outcome.safemem.answer
+        assert outcome.complaint == ""
+
+    def test_does_real_work(self, row, corpus):
+        """An answer has numbers, and they are of the size of the tree."""
+        numbers = [value for value in run(row, corpus).usual.answer.values() if isinstance(value, int)]
+        assert max(numbers) >= FILES
+
+    def test_is_measured(self, row, corpus):
+        """Time, objects and bytes come from this run."""
+        for measured in (run(row, corpus).usual, run(row, corpus).safemem):
+            assert measured.seconds > 0
+            assert measured.left.built > 0
+            assert bool(measured.left.live) <= bool(measured.left.bytes)
+
+    def test_clears_up(self, row, corpus):
+        """A second run starts from nothing: it makes as many objects as the first."""
+        first, second = run(row, corpus), run(row, corpus)
+        assert (first.safemem.left.built, first.safemem.left.live) == (second.safemem.left.built, second.safemem.left.live)
+
+    def test_moves_the_bar_forward(self, row, corpus):
+        """Progress starts at nothing, never goes back and stays below the whole."""
+        shown: list[float] = []
+        list(run_rows([row], corpus, lambda _title, fraction: shown.append(fraction)))
+        assert shown == sorted(shown)
+        assert shown[0] == 0
+        assert shown[-1] < 1
+
+    def test_fits_into_the_table(self, row):
+        """The words have to fit into their columns."""
+        assert len(row.usual.write) <= 25
+        assert len(row.safemem.write) <= 25
+        assert len(f"9,999 of 9,999 {row.unit}") <= 25
+
+    def test_different_answers_are_a_failure(self, row, corpus):
+        """Speed and thrift are worth nothing if the result is another."""
+        outcome = run(row, corpus)
+        changed = Outcome(row, outcome.usual, run(row, smaller(corpus)).safemem)
+        assert "different answers" in changed.complaint
+
+
+def smaller(corpus: Corpus) -> Corpus:
+    """The same directory with fewer files."""
+    return Corpus(corpus.root, corpus.label, corpus.sources[:3])
+
+
+class TestTheLeakOfEachRow:
+    """The usual way has the leak the row is about."""
+
+    def test_growing_dict_keeps_every_file(self, corpus):
+        """The dict has them all, the cache as many as it may."""
+        outcome = run(growing_dict.ROW, corpus)
+        assert outcome.usual.left.live == FILES
+        assert outcome.safemem.left.live == growing_dict.BOUND
+
+    def test_lru_cache_pins_every_instance(self, corpus):
+        """No indexer of the usual way dies, none of the other survives."""
+        outcome = run(pinned_instances.ROW, corpus)
+        assert outcome.usual.left.live == FILES
+        assert outcome.safemem.left.live == 0
+        assert outcome.safemem.left.bytes == 0
+
+    def test_a_count_says_nothing_about_bytes(self, corpus, monkeypatch):
+        """Bound by count the cache weighs what the files weigh, bound by bytes it weighs no more than the bound."""
+        monkeypatch.setattr(byte_bound, "BYTES", 100_000)
+        monkeypatch.setattr(byte_bound, "recent", LRUCache(100_000, getsizeof=weigh))
+        outcome = run(byte_bound.ROW, corpus)
+        assert outcome.usual.left.bytes > 100_000
+        assert 0 < outcome.safemem.left.bytes <= 100_000
+        assert outcome.complaint == ""
+
+    def test_stampede_computes_once(self, corpus):
+        """However the threads run, safemem computes once and hands out one object."""
+        outcome = run(stampede.ROW, corpus)
+        assert outcome.safemem.left.built == 1
+        assert outcome.safemem.left.facts == {"copies at once": 1}
+        assert outcome.usual.left.facts["copies at once"] <= outcome.usual.left.built
+
+
+class TestSabotage:
+    """The criterion of each row fails when the safemem way does not keep its promise."""
+
+    @pytest.mark.parametrize(
+        ("module", "change", "complaint"),
+        [
+            (growing_dict, lambda: {"recent": LRUCache(math.inf)}, "40 parsed files, 32 allowed"),
+            (pinned_instances, lambda: {"SafememIndexer": pinned_instances.UsualIndexer}, "40 indexers, 0 allowed"),
+            (byte_bound, lambda: {"recent": LRUCache(math.inf, getsizeof=weigh), "BYTES": 50_000}, "bytes, 50,000 allowed"),
+            (stampede, lambda: {"index_safemem": stampede.Index}, "16 computations, 1 allowed"),
+        ],
+        ids=ROWS,
+    )
+    def test_is_found_out(self, module, change: Callable[[], dict[str, object]], complaint, corpus, monkeypatch):
+        """Without a bound, with pinned instances, or without single flight the row complains and says how far it went."""
+        for name, value in change().items():
+            monkeypatch.setattr(module, name, value)
+        found = run(module.ROW, corpus).complaint
+        module.UsualIndexer.module.cache_clear() if module is pinned_instances else None
+        assert complaint in found
+
+    def test_an_error_in_a_thread_is_raised(self, corpus, monkeypatch):
+        """What goes wrong in one of the threads is not lost."""
+
+        def fail(_corpus: Corpus) -> stampede.Index:
+            raise LookupError("nothing there")
+
+        monkeypatch.setattr(stampede, "index_safemem", fail)
+        with pytest.raises(LookupError, match="nothing there"):
+            run(stampede.ROW, corpus)

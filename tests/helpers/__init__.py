@@ -1,0 +1,1 @@
+"""Tools the tests share: clocks, models, saboteurs and watchers; no test lives here."""

@@ -1,0 +1,124 @@
+"""The public names: complete, sorted, documented, and at home in `safemem`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pickle
+import pkgutil
+from types import ModuleType
+
+import pytest
+
+import safemem
+
+PUBLIC = {
+    "CacheStats",
+    "CycleWarning",
+    "LRUCache",
+    "RemovalCause",
+    "SafememError",
+    "SingleFlight",
+    "TLRUCache",
+    "TTLCache",
+    "cached",
+    "cached_property",
+    "lru_cache",
+    "maintain",
+}
+
+# Names that __init__.py binds for its own annotations.
+FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}
+
+CALLABLES = sorted(name for name in safemem.__all__ if callable(getattr(safemem, name)))
+CLASSES = [name for name in CALLABLES if isinstance(getattr(safemem, name), type)]
+
+EXCEPTIONS = [name for name in CLASSES if issubclass(getattr(safemem, name), BaseException)]
+
+
+def public_methods() -> list[tuple[str, str]]:
+    """Every public method and property that a class of the package defines or inherits from a class of the package."""
+    found = []
+    for name in CLASSES:
+        for cls in getattr(safemem, name).__mro__:
+            if cls.__module__.split(".")[0] == "safemem":
+                found += [(name, attribute) for attribute in vars(cls) if not attribute.startswith("_")]
+    return sorted(set(found))
+
+
+def test_all_is_sorted_and_free_of_duplicates():
+    """`__all__` reads like an index."""
+    assert list(safemem.__all__) == sorted(set(safemem.__all__))
+
+
+def test_all_is_the_contract():
+    """The names that users may rely on; a new room adds its own here."""
+    assert set(safemem.__all__) == PUBLIC
+
+
+def test_what_claims_to_be_public_is():
+    """A class or function that says it lives in `safemem` is found there: its repr and its pickles tell the truth."""
+    claims = set()
+    for info in pkgutil.walk_packages(safemem.__path__, "safemem."):
+        if not info.name.endswith("__main__"):
+            found = vars(importlib.import_module(info.name)).values()
+            claims |= {
+                obj.__qualname__
+                for obj in found
+                if callable(obj) and getattr(obj, "__module__", None) == "safemem" and hasattr(obj, "__qualname__")
+            }
+    assert {name for name in claims if not hasattr(safemem, name)} == set()
+
+
+def test_nothing_else_leaks():
+    """Every other name of the package is private, a submodule, or what the source itself needs to be typed."""
+    rest = {name: value for name, value in vars(safemem).items() if not name.startswith("_") and name not in safemem.__all__}
+    leaked = {
+        name
+        for name, value in rest.items()
+        if name not in FOR_TYPING and not (isinstance(value, ModuleType) and value.__name__ == f"safemem.{name}")
+    }
+    assert leaked == set()
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_module_is_the_public_path(name):
+    """Tracebacks, reprs, pickles and the documentation name the path that users import."""
+    obj = getattr(safemem, name)
+    assert obj.__module__ == "safemem"
+    assert obj.__qualname__ == name
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_pickles_by_its_public_name(name):
+    """A class or function is found again under its public name."""
+    assert pickle.loads(pickle.dumps(getattr(safemem, name))) is getattr(safemem, name)
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_has_a_docstring_with_an_example(name):
+    """`help()` says what it is for and shows it in use; the examples run with the other doctests."""
+    text = inspect.getdoc(getattr(safemem, name))
+    assert text
+    assert len(text.splitlines()[0]) <= 120
+    assert ">>> " in text
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_docstring_is_its_own(name):
+    """No class shows the docstring of its base class."""
+    obj = getattr(safemem, name)
+    assert obj.__doc__ is not None
+    assert not isinstance(obj, type) or all(obj.__doc__ != base.__doc__ for base in obj.__mro__[1:])
+
+
+@pytest.mark.parametrize(("name", "attribute"), public_methods())
+def test_method_has_a_docstring(name, attribute):
+    """Every public method and property is documented."""
+    assert inspect.getdoc(getattr(getattr(safemem, name), attribute))
+
+
+@pytest.mark.parametrize("name", [name for name in CALLABLES if name not in EXCEPTIONS])
+def test_has_a_signature(name):
+    """`help()` and editors can show the parameters."""
+    assert inspect.signature(getattr(safemem, name)) is not None
