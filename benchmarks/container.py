@@ -1,0 +1,96 @@
+"""Fills one container in a process of its own and prints, as JSON, what it cost. Started by `benchmarks.memory`."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import tracemalloc
+from collections.abc import Callable, Hashable, Iterable
+
+import psutil
+
+from benchmarks.clock import now
+from benchmarks.keys import text
+from benchmarks.peers import Offer, load_one
+from benchmarks.sampling import VALUE, Subject, compile_sample
+
+NOBODY = "nobody"
+_COLLECTIONS = 9
+
+
+def _fill(offer: Offer, kind: str, n: int, keys: Iterable[Hashable], value: object = VALUE) -> Subject:
+    subject = Subject(offer, kind, n)
+    _store(offer, subject, keys, value)
+    return subject
+
+
+def _store(offer: Offer, subject: Subject, keys: Iterable[Hashable], value: object) -> None:
+    statement = offer.statement("set") or offer.statement("one")
+    assert statement is not None
+    compile_sample(statement)([keys], subject.it, value, subject.tick)
+
+
+def rss(offer: Offer, kind: str, n: int) -> list[float]:
+    """Return the bytes for each entry by which the process grew; keys and values were there before."""
+    keys = [text(i) for i in range(n)]
+    _fill(offer, kind, 1000, keys[:1000])  # whatever is needed once
+    gc.collect()
+    process = psutil.Process()
+    before = process.memory_info().rss
+    kept = _fill(offer, kind, n, keys)
+    gc.collect()
+    grown = process.memory_info().rss - before
+    del kept
+    return [grown / n]
+
+
+def traced(offer: Offer, kind: str, n: int) -> list[float]:
+    """Return the bytes for each entry that Python's allocators gave out; keys and values were there before."""
+    keys = [text(i) for i in range(n)]
+    gc.collect()
+    tracemalloc.start(1)
+    before, _ = tracemalloc.get_traced_memory()
+    kept = _fill(offer, kind, n, keys)
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    del kept
+    return [grown / n]
+
+
+def pause(offer: Offer | None, kind: str, n: int) -> list[float]:
+    """Return how long full collections took with `str: int` entries in one container, which alone holds its keys."""
+    kept = None if offer is None else _fill(offer, kind, n, (text(i) for i in range(n)), 1234)
+    return _collections(kept)
+
+
+def pause_list(offer: Offer | None, kind: str, n: int) -> list[float]:
+    """Return the same where one of the values is a list."""
+    kept = None if offer is None else _fill(offer, kind, n, (text(i) for i in range(n)), 1234)
+    if offer is not None and kept is not None:
+        _store(offer, kept, [text(0)], [])
+    return _collections(kept)
+
+
+def _collections(kept: object) -> list[float]:
+    for _ in range(2):
+        gc.collect()
+    seconds: list[float] = []
+    for _ in range(_COLLECTIONS):
+        start = now()
+        gc.collect()
+        seconds.append(now() - start)
+    del kept
+    return seconds
+
+
+METHODS: dict[str, Callable[..., list[float]]] = {"rss": rss, "traced": traced, "pause": pause, "pause-list": pause_list}
+
+
+def main(method: str, kind: str, name: str, n: int) -> None:
+    offer = None if name == NOBODY else load_one(name).offers[kind]
+    print(json.dumps(METHODS[method](offer, kind, n)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))

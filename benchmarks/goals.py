@@ -1,0 +1,73 @@
+"""What is aimed at: for a row, safemem's time is at most so many times that of the one named."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from benchmarks.results import Results
+
+__all__ = ["GOALS", "Goal", "goals_in_words"]
+
+
+class Goal(NamedTuple):
+    """A limit for one core: a ratio to `against`, or where that is None a number of bytes."""
+
+    core: str
+    row: str
+    against: str | None
+    limit: float
+
+    def reached(self, results: Results) -> float | None:
+        """Return what was measured; None if it was not."""
+        if self.against is None:
+            return results.median(self.row, self.core)
+        ratio = results.ratio(self.row, self.core, self.against)
+        return None if ratio is None else ratio.value
+
+    def allows(self, reached: float) -> bool:
+        """Return whether that is good enough, to the two digits that are shown."""
+        return round(reached, 2) <= self.limit
+
+
+def _goals(core: str, rows: str, **limits: float) -> list[Goal]:
+    return [Goal(core, row, who.replace("_", "-"), limit) for row in rows.split() for who, limit in limits.items()]
+
+
+GOALS = (
+    *_goals(
+        "pure", "lru-hit-1000 lru-hit-equal-1000 lru-hit-tuple-1000 lru-hit-int-1000 lru-hit-hot-100000 lru-hit-100000", cachetools=1.1
+    ),
+    *_goals("pure", "lru-insert-1000 lru-insert-1023 lru-insert-1360 lru-insert-100000", cachetools=0.7),
+    *_goals("pure", "ttl-hit-1000 ttl-hit-int-1000 ttl-hit-hot-100000 ttl-hit-100000", cachetools=1.0),
+    *_goals("pure", "ttl-insert-1000 ttl-insert-100000", cachetools=0.7),
+    *_goals("native", "lru-hit-1000 lru-hit-equal-1000", dict=1.1, cachebox=0.9, lru_dict=0.95),
+    *_goals("native", "lru-hit-tuple-1000 lru-hit-int-1000", dict=1.1),
+    *_goals("native", "lru-hit-100000", dict=1.3, cachebox=1.05),
+    *_goals("native", "lru-get-1000 lru-get-miss-1000 lru-in-1000 lru-in-miss-1000", dict=1.1),
+    *_goals("native", "lru-insert-1000 lru-insert-1023 lru-insert-1360 lru-insert-100000", cachebox=0.9, lru_dict=0.55),
+    *_goals("native", "ttl-hit-1000", dict=1.35, cachebox=0.7),
+    *_goals("native", "ttl-insert-1000 ttl-insert-100000", cachebox=0.55),
+    *_goals("native", "lru_cache-str-1000 lru_cache-int-1000 cached-str-1000 cached-int-1000", functools=0.65),
+    *_goals("native", "cached-method-1000", functools=0.7),
+    *_goals("native", "lru_cache-three-1000 cached-three-1000", functools=0.55),
+    *_goals("native", "lru_cache-keywords-1000 cached-keywords-1000 lru_cache-typed-1000 cached-typed-1000", functools=0.4),
+    *_goals("native", "cached-coroutine-1000", async_lru=0.12),
+    Goal("native", "rss-lru-500000", None, 56),
+    Goal("native", "rss-ttl-500000", None, 72),
+    Goal("native", "rss-lru-530000", None, 72),
+    Goal("native", "rss-ttl-530000", None, 88),
+    *_goals("native", "pause-lru-1000000", dict=1.1),
+    *_goals("native", "pause-lru-list-1000000", dict=1.25),
+)
+
+
+def goals_in_words(results: Results) -> list[str]:
+    """Return a line for each goal that these results tell something about."""
+    lines: list[str] = []
+    for goal in GOALS:
+        reached = goal.reached(results)
+        if reached is not None:
+            verdict = "ok  " if goal.allows(reached) else "MISS"
+            what = f"{goal.limit:g} x {goal.against}" if goal.against else f"{goal.limit:g} bytes"
+            lines.append(f"{verdict}  {goal.row:<24} {goal.core:<6}  {reached:6.2f}  aim: <= {what}")
+    return lines

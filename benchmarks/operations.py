@@ -1,0 +1,163 @@
+"""The table of operations: what each does, in words, and with what it is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.keys import KeyMaker, absent, equal, hot, number, once, pair, same, text, turnover
+
+__all__ = ["GROUPS", "OPERATIONS", "Operation"]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row: `verb` done to a `kind` of thing that holds `n` entries, with these keys.
+
+    Args:
+        family: a short name; with the number of entries it is the name that `--only` looks at.
+        n: how many entries there are.
+        words: what it does, for the docs.
+        kind: of what, see the offers in `benchmarks.peers`.
+        verb: what the statement does; the offers have the statement of each library.
+        keys: which keys are there, and which are asked for.
+        expect: what the statement returns: "value", "none", "true", "false"; "" if that tells nothing.
+        entrywise: the statement goes through all entries, and its time is given for one.
+    """
+
+    family: str
+    n: int
+    words: str
+    kind: str
+    verb: str
+    keys: KeyMaker
+    expect: str = ""
+    entrywise: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}-{self.n}"
+
+    @property
+    def group(self) -> str:
+        """The table it stands in."""
+        return self.family.partition("-")[0]
+
+
+GROUPS = {
+    "lru": "LRU cache",
+    "ttl": "TTL cache",
+    "lru_cache": "Functions, with the contract of `functools.lru_cache`",
+    "cached": "Functions, methods and coroutine functions, with `cached`",
+}
+
+_FEW, _MANY = 1000, 100_000
+_HIT = "`c[k]`, hit"
+_RANDOM = f"{_HIT}, `str` keys, the very objects, in random order"
+_SOME = "100 hot keys among the others"
+_HOT = f"{_HIT}, {_SOME}"
+_INSERT = "`c[k] = v`, new key, one is evicted"
+_POP = "`c.pop(k)`, then `c[k] = v`"
+_POPITEM = "`c.popitem()`, then `c[k] = v`, new key"
+_ITERATE = "`for k in c: pass`, for each entry"
+_OWN = "`c.set(k, v, ttl=...)`, new key, one is evicted"
+_EXPIRE = "`c[k] = v`, new key, one has just expired"
+_MISS = "`f(k)`, miss, one is evicted"
+
+_LRU = (
+    Operation("lru-hit", _FEW, _RANDOM, "lru", "getitem", same(text), "value"),
+    Operation("lru-hit", _MANY, _RANDOM, "lru", "getitem", same(text), "value"),
+    Operation("lru-hit-hot", _FEW, _HOT, "lru", "getitem", hot(text), "value"),
+    Operation("lru-hit-hot", _MANY, _HOT, "lru", "getitem", hot(text), "value"),
+    Operation("lru-hit-equal", _FEW, f"{_HIT}, `str` keys, equal but other objects", "lru", "getitem", equal(text), "value"),
+    Operation("lru-hit-tuple", _FEW, f"{_HIT}, `(str, int)` keys", "lru", "getitem", same(pair), "value"),
+    Operation("lru-hit-int", _FEW, f"{_HIT}, `int` keys", "lru", "getitem", same(number), "value"),
+    Operation("lru-get", _FEW, "`c.get(k)`, hit", "lru", "get", same(text), "value"),
+    Operation("lru-get-miss", _FEW, "`c.get(k)`, miss", "lru", "get", absent(text), "none"),
+    Operation("lru-get-miss", _MANY, "`c.get(k)`, miss", "lru", "get", absent(text), "none"),
+    Operation("lru-in", _FEW, "`k in c`, it is", "lru", "in", same(text), "true"),
+    Operation("lru-in-miss", _FEW, "`k in c`, it is not", "lru", "in", absent(text), "false"),
+    Operation("lru-set", _FEW, "`c[k] = v`, key is there", "lru", "set", same(text)),
+    Operation("lru-set", _MANY, "`c[k] = v`, key is there", "lru", "set", same(text)),
+    Operation("lru-set-hot", _FEW, f"`c[k] = v`, key is there, {_SOME}", "lru", "set", hot(text)),
+    Operation("lru-set-hot", _MANY, f"`c[k] = v`, key is there, {_SOME}", "lru", "set", hot(text)),
+    Operation("lru-setdefault", _FEW, "`c.setdefault(k, v)`, hit", "lru", "setdefault", same(text), "value"),
+    Operation("lru-get_or_create", _FEW, "`c.get_or_create(k, factory)`, hit", "lru", "get_or_create", same(text), "value"),
+    Operation("lru-insert", _FEW, _INSERT, "lru", "insert", turnover(text)),
+    Operation("lru-insert", 1023, _INSERT, "lru", "insert", turnover(text)),
+    Operation("lru-insert", 1360, _INSERT, "lru", "insert", turnover(text)),
+    Operation("lru-insert", _MANY, _INSERT, "lru", "insert", turnover(text)),
+    Operation("lru-insert-int", _FEW, f"{_INSERT}, `int` keys", "lru", "insert", turnover(number)),
+    Operation("lru-pop", _FEW, _POP, "lru", "pop", same(text)),
+    Operation("lru-pop", _MANY, _POP, "lru", "pop", same(text)),
+    Operation("lru-pop-hot", _FEW, f"{_POP}, {_SOME}", "lru", "pop", hot(text)),
+    Operation("lru-pop-hot", _MANY, f"{_POP}, {_SOME}", "lru", "pop", hot(text)),
+    Operation("lru-popitem", _FEW, _POPITEM, "lru", "popitem", turnover(text)),
+    Operation("lru-popitem", _MANY, _POPITEM, "lru", "popitem", turnover(text)),
+    Operation("lru-iterate", _FEW, _ITERATE, "lru", "iterate", once(text), entrywise=True),
+    Operation("lru-iterate", _MANY, _ITERATE, "lru", "iterate", once(text), entrywise=True),
+)
+
+_TTL = (
+    Operation("ttl-hit", _FEW, _RANDOM, "ttl", "getitem", same(text), "value"),
+    Operation("ttl-hit", _MANY, _RANDOM, "ttl", "getitem", same(text), "value"),
+    Operation("ttl-hit-hot", _FEW, _HOT, "ttl", "getitem", hot(text), "value"),
+    Operation("ttl-hit-hot", _MANY, _HOT, "ttl", "getitem", hot(text), "value"),
+    Operation("ttl-hit-int", _FEW, f"{_HIT}, `int` keys", "ttl", "getitem", same(number), "value"),
+    Operation("ttl-get", _FEW, "`c.get(k)`, hit", "ttl", "get", same(text), "value"),
+    Operation("ttl-get-miss", _FEW, "`c.get(k)`, miss", "ttl", "get", absent(text), "none"),
+    Operation("ttl-get-miss", _MANY, "`c.get(k)`, miss", "ttl", "get", absent(text), "none"),
+    Operation("ttl-in", _FEW, "`k in c`, it is", "ttl", "in", same(text), "true"),
+    Operation("ttl-set", _FEW, "`c[k] = v`, key is there", "ttl", "set", same(text)),
+    Operation("ttl-set", _MANY, "`c[k] = v`, key is there", "ttl", "set", same(text)),
+    Operation("ttl-set-hot", _FEW, f"`c[k] = v`, key is there, {_SOME}", "ttl", "set", hot(text)),
+    Operation("ttl-set-hot", _MANY, f"`c[k] = v`, key is there, {_SOME}", "ttl", "set", hot(text)),
+    Operation("ttl-insert", _FEW, _INSERT, "ttl", "insert", turnover(text)),
+    Operation("ttl-insert", _MANY, _INSERT, "ttl", "insert", turnover(text)),
+    Operation("ttl-insert-own", _FEW, _OWN, "ttl", "set_for", turnover(text)),
+    Operation("ttl-insert-own", _MANY, _OWN, "ttl", "set_for", turnover(text)),
+    Operation("ttl-expire", _FEW, _EXPIRE, "ttl ticking", "expire", turnover(text)),
+    Operation("ttl-expire", _MANY, _EXPIRE, "ttl ticking", "expire", turnover(text)),
+    Operation("ttl-pop", _FEW, _POP, "ttl", "pop", same(text)),
+    Operation("ttl-pop", _MANY, _POP, "ttl", "pop", same(text)),
+    Operation("ttl-pop-hot", _FEW, f"{_POP}, {_SOME}", "ttl", "pop", hot(text)),
+    Operation("ttl-pop-hot", _MANY, f"{_POP}, {_SOME}", "ttl", "pop", hot(text)),
+    Operation("ttl-popitem", _FEW, _POPITEM, "ttl", "popitem", turnover(text)),
+    Operation("ttl-popitem", _MANY, _POPITEM, "ttl", "popitem", turnover(text)),
+    Operation("ttl-len", _FEW, "`len(c)`, nothing has expired", "ttl", "len", once(text)),
+    Operation("ttl-len", _MANY, "`len(c)`, nothing has expired", "ttl", "len", once(text)),
+    Operation("ttl-iterate", _FEW, _ITERATE, "ttl", "iterate", once(text), entrywise=True),
+    Operation("ttl-iterate", _MANY, _ITERATE, "ttl", "iterate", once(text), entrywise=True),
+    Operation("ttl-tlru-hit", _FEW, f"`TLRUCache`: {_HIT}", "tlru", "getitem", same(text), "value"),
+    Operation("ttl-tlru-hit", _MANY, f"`TLRUCache`: {_HIT}", "tlru", "getitem", same(text), "value"),
+    Operation("ttl-tlru-insert", _FEW, f"`TLRUCache`: {_INSERT}", "tlru", "insert", turnover(text)),
+    Operation("ttl-tlru-insert", _MANY, f"`TLRUCache`: {_INSERT}", "tlru", "insert", turnover(text)),
+)
+
+_LRU_CACHE = (
+    Operation("lru_cache-str", _FEW, "`f(k)`, hit, one `str` argument", "lru_cache", "one", same(text), "value"),
+    Operation("lru_cache-str", _MANY, "`f(k)`, hit, one `str` argument", "lru_cache", "one", same(text), "value"),
+    Operation("lru_cache-int", _FEW, "`f(k)`, hit, one `int` argument", "lru_cache", "one", same(number), "value"),
+    Operation("lru_cache-three", _FEW, "`f(k, 2, 3)`, hit", "lru_cache", "three", same(text), "value"),
+    Operation("lru_cache-keywords", _FEW, "`f(k, y=2)`, hit", "lru_cache", "keywords", same(text), "value"),
+    Operation("lru_cache-typed", _FEW, "`f(k)`, hit, `typed=True`", "lru_cache typed", "one", same(text), "value"),
+    Operation("lru_cache-miss", _FEW, _MISS, "lru_cache", "one", turnover(text)),
+    Operation("lru_cache-miss", _MANY, _MISS, "lru_cache", "one", turnover(text)),
+)
+
+_CACHED = (
+    Operation("cached-str", _FEW, "`f(k)`, hit, one `str` argument", "cached", "one", same(text), "value"),
+    Operation("cached-str", _MANY, "`f(k)`, hit, one `str` argument", "cached", "one", same(text), "value"),
+    Operation("cached-int", _FEW, "`f(k)`, hit, one `int` argument", "cached", "one", same(number), "value"),
+    Operation("cached-three", _FEW, "`f(k, 2, 3)`, hit", "cached", "three", same(text), "value"),
+    Operation("cached-keywords", _FEW, "`f(k, y=2)`, hit", "cached", "keywords", same(text), "value"),
+    Operation("cached-typed", _FEW, "`f(k)`, hit, `typed=True`", "cached typed", "one", same(text), "value"),
+    Operation("cached-ttl", _FEW, "`f(k)`, hit, with a lifetime", "cached ttl", "one", same(text), "value"),
+    Operation("cached-miss", _FEW, _MISS, "cached", "one", turnover(text)),
+    Operation("cached-miss", _MANY, _MISS, "cached", "one", turnover(text)),
+    Operation("cached-method", _FEW, "`obj.f(k)`, hit", "method", "call", same(text), "value"),
+    Operation("cached-method", _MANY, "`obj.f(k)`, hit", "method", "call", same(text), "value"),
+    Operation("cached-coroutine", _FEW, "`await f(k)`, hit", "coroutine", "await", same(text)),
+    Operation("cached-coroutine", _MANY, "`await f(k)`, hit", "coroutine", "await", same(text)),
+)
+
+OPERATIONS = (*_LRU, *_TTL, *_LRU_CACHE, *_CACHED)

@@ -1,0 +1,109 @@
+"""Who is measured: what each library offers of each kind, and the statements that use it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+__all__ = ["CALLS", "LIFE", "MAPPING", "NAMES", "TTL", "Offer", "Peer", "coroutine_of", "load", "load_one", "method_of"]
+
+# In the order of the tables' columns; safemem itself comes first.
+NAMES = ("safemem", "dict", "functools", "cachetools", "cachebox", "lru-dict", "theine", "moka-py", "fastcache", "async-lru")
+
+TTL = 600.0
+# A lifetime of its own for each key, so that deadlines do not come in order.
+LIFE = "600 + (hash(k) & 255)"
+
+# The statements see `k`, a key, `v`, the value, and what is measured: `c` a container, `f` a function, `o` an object with a method `f`.
+MAPPING = {
+    "getitem": "c[k]",
+    "get": "c.get(k)",
+    "in": "k in c",
+    "set": "c[k] = v",
+    "setdefault": "c.setdefault(k, v)",
+    "pop": "c.pop(k); c[k] = v",
+    "popitem": "c.popitem(); c[k] = v",
+    "len": "len(c)",
+    "iterate": "for _ in c: pass",
+}
+CALLS = {"one": "f(k)", "three": "f(k, 2, 3)", "keywords": "f(k, y=2)"}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One library's answer to one kind of need.
+
+    Args:
+        make: called with the number of entries it shall hold, and for decorators with the function to decorate; returns what is measured.
+        verbs: the statements that use it, by what they do.
+        close: called when it is needed no more.
+        bounded: whether storing a new key in a full one evicts another.
+    """
+
+    make: Callable[..., Any]
+    verbs: Mapping[str, str]
+    close: Callable[[Any], object] | None = None
+    bounded: bool = True
+
+    def statement(self, verb: str) -> str | None:
+        """Return the statement for a verb, None if there is none."""
+        if verb == "insert":
+            return self.verbs.get("set") if self.bounded else None
+        return self.verbs.get(verb)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A library, and what it offers; `distribution` and `module` are None for what comes with Python."""
+
+    name: str
+    distribution: str | None
+    offers: Mapping[str, Offer]
+    module: str | None = None
+
+    @property
+    def version(self) -> str | None:
+        return metadata.version(self.distribution) if self.distribution else None
+
+
+def load() -> tuple[list[Peer], dict[str, str]]:
+    """Return all that are installed, and why the others are not there."""
+    peers: list[Peer] = []
+    absent: dict[str, str] = {}
+    for name in NAMES:
+        try:
+            peers.append(load_one(name))
+        except ImportError as error:
+            if name == "safemem":
+                raise
+            absent[name] = str(error)
+    return peers, absent
+
+
+def load_one(name: str) -> Peer:
+    """Return a peer; raises ImportError if it is not installed."""
+    peer: Peer = importlib.import_module(f"benchmarks.peers._{name.replace('-', '_')}").PEER
+    return peer
+
+
+def method_of(decorator: Callable[[Any], Any], work: Callable[..., object]) -> object:
+    """Return an object with a decorated method."""
+
+    class Owner:
+        @decorator
+        def f(self, k: object) -> object:
+            return work(k)
+
+    return Owner()
+
+
+def coroutine_of(decorator: Callable[[Any], Any], work: Callable[..., object]) -> object:
+    """Return a decorated coroutine function."""
+
+    async def f(k: object) -> object:
+        return work(k)
+
+    return decorator(f)

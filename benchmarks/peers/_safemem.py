@@ -1,0 +1,25 @@
+"""safemem, with the core that this process runs on."""
+
+from __future__ import annotations
+
+from benchmarks.peers import CALLS, LIFE, MAPPING, TTL, Offer, Peer, coroutine_of, method_of
+from safemem import LRUCache, TLRUCache, TTLCache, cached, lru_cache
+
+PEER = Peer(
+    name="safemem",
+    distribution="safemem",
+    module="safemem",
+    offers={
+        "lru": Offer(LRUCache, {**MAPPING, "get_or_create": "c.get_or_create(k, int)"}),
+        "ttl": Offer(lambda n: TTLCache(n, TTL), {**MAPPING, "set_for": f"c.set(k, v, {LIFE})"}),
+        "ttl ticking": Offer(lambda n, now: TTLCache(4 * n, n, now.__len__), {"expire": "tick(0); c[k] = v"}),
+        "tlru": Offer(lambda n: TLRUCache(n, lambda k, _v, now: now + 600 + (hash(k) & 255)), MAPPING),
+        "lru_cache": Offer(lambda n, work: lru_cache(n)(work), CALLS),
+        "lru_cache typed": Offer(lambda n, work: lru_cache(n, typed=True)(work), CALLS),
+        "cached": Offer(lambda n, work: cached(maxsize=n)(work), CALLS),
+        "cached typed": Offer(lambda n, work: cached(maxsize=n, typed=True)(work), CALLS),
+        "cached ttl": Offer(lambda n, work: cached(maxsize=n, ttl=TTL)(work), CALLS),
+        "method": Offer(lambda n, work: method_of(cached(maxsize=n), work), {"call": "o.f(k)"}),
+        "coroutine": Offer(lambda n, work: coroutine_of(cached(maxsize=n), work), {"await": "await f(k)"}),
+    },
+)

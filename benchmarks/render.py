@@ -1,0 +1,163 @@
+"""Writes docs/benchmarks.md from the results: `python -m benchmarks.render [--results DIR] [--out FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import tables
+from benchmarks.facts import ROOT
+from benchmarks.operations import GROUPS
+from benchmarks.results import Results
+
+_INTRODUCTION = """\
+# Benchmarks
+
+% Written by `python -m benchmarks.render` from benchmarks/results/: change that, not this.
+
+What operations cost in time and memory, beside a plain dict, the standard library and the libraries that do the same job.
+The figures are from one machine; what carries over to others is the ratios.
+
+## Run it yourself
+
+From a checkout, on a machine that has little else to do:
+
+```sh
+.venv/bin/pip install -e '.[bench]'
+.venv/bin/python -m benchmarks.run                    # times; --quick, --only 'lru-*', --list
+.venv/bin/python -m benchmarks.memory                 # bytes per entry, pauses of the garbage collector
+.venv/bin/python -m benchmarks.render                 # writes this page
+.venv/bin/python -m pyperf compare_to OLD.json NEW.json
+```
+
+Who is not installed is left out; fastcache, which needs a compiler, is not part of the extra.
+Each core of safemem that is there is measured, in processes of its own.
+The results in `benchmarks/results/` are files of [pyperf](https://pypi.org/project/pyperf/), with every sample.
+
+## How it is measured
+
+* A row is one statement, such as `c[k]`, in a loop over keys; each library has its own code for it.
+* A sample is as many statements as take one or two milliseconds, after a thousand that are not counted.
+  In each round everybody gives one sample, in another order each time, so that what disturbs the machine disturbs all alike.
+* Time is the processor time of the process, so that waiting for other processes is not part of it. Only imports are measured by the clock on the wall.
+* A figure is the median of all samples, a ratio that of two medians.
+* The loop and the keys are part of each figure; what they cost alone is the last column. Nothing is subtracted.
+* Before samples are taken, every statement is checked to return what the row says, and hits are checked not to call the function.
+* `dict`, which has no bound, is there for what a lookup costs at least.
+* The garbage collector is on. What was built before the samples is kept out of its sight, so that nobody pays for the objects of another.
+* Bytes and pauses are from a process for each number, with one container in it.
+
+## What this is blind to
+
+* Threads: nobody has to wait for a lock here.
+* Hit ratios: theine and moka-py may keep other entries than an LRU, and a better choice can be worth more than all of these figures.
+* Keys with `__eq__` and `__hash__` in Python, which cost more than any cache.
+* A cold processor cache: a thousand entries in a loop stay in it. The rows with 100,000 entries show the other end.
+* The longest pause: medians hide what happens once in a thousand operations. The collector's pauses have a table of their own.
+* Resident memory is that of the whole process, in pages; `tracemalloc` sees only what Python's allocators gave out, which is next to nothing of what is written in Rust.
+"""
+
+
+def page(results: Path) -> str:
+    """Return the whole page."""
+    files = sorted((file for file in results.glob("*.json") if not file.stem.endswith("-memory")), key=_version, reverse=True)
+    if not files:
+        raise SystemExit(f"no results in {results}: run python -m benchmarks.run first")
+    measured: dict[str, list[Results]] = {}
+    for file in files:
+        found = [path for path in (file, file.with_name(f"{file.stem}-memory.json")) if path.exists()]
+        times = [Results.load(path) for path in found]
+        measured[f"{times[0].facts['python_implementation']} {times[0].facts['python_version']}"] = times
+    parts = [_INTRODUCTION, _goals(measured), _losses(measured)]
+    parts += [section for python, several in measured.items() for section in _sections(python, several)]
+    return "\n".join(part for part in parts if part)
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    return tuple(int(part) for part in file.stem.rpartition("-")[2].rstrip("t").split("."))
+
+
+def _goals(measured: dict[str, list[Results]]) -> str:
+    goals = tables.goals_table(measured)
+    if not goals:
+        return ""
+    return f"## What is aimed at\n\nSafemem's median divided by the other's, and the middle half of the rounds' ratios.\n\n{goals}\n"
+
+
+def _losses(measured: dict[str, list[Results]]) -> str:
+    lines = ["## Where safemem loses", "", _LOSSES, ""]
+    for python, (times, *memory) in measured.items():
+        for core in times.cores:
+            found = [tables.losses(times, core), *(tables.memory_losses(results, core) for results in memory)]
+            lines += [f"{python}, {core} core:", "", "\n".join(text for text in found if text) or "* nowhere.", ""]
+    return "\n".join(lines)
+
+
+def _sections(python: str, several: list[Results]) -> list[str]:
+    times, *memory = several
+    parts: list[str] = []
+    for core in times.cores:
+        parts += [f"## {python}, {core} core\n", _facts(several)]
+        for group, title in GROUPS.items():
+            if found := tables.times_table(times, group, core):
+                parts += [
+                    f"### {title}\n",
+                    f"Nanoseconds; in brackets: safemem's time divided by it.\n{tables.spread(times, group, core)}\n",
+                    f"{found}\n",
+                ]
+        if found := tables.growth_table(times, core):
+            parts += ["### With the number of entries\n", f"{_GROWTH}\n", f"{found}\n"]
+        for results in memory:
+            if found := tables.bytes_table(results, core):
+                parts += ["### Bytes per entry\n", "Without the keys and the values themselves, which are strings.\n", f"{found}\n"]
+            if found := tables.pause_table(results, core):
+                parts += ["### Pause of a full garbage collection\n", f"{_PAUSE}\n", f"{found}\n"]
+        if found := tables.import_table(times, core):
+            parts += ["### Import\n", "The first one in a fresh interpreter, compiled files being there.\n", f"{found}\n"]
+    return parts
+
+
+_LOSSES = """\
+Rows in which it takes more than 1.05 times as much as the other, with the ratio; `python -m benchmarks.run --list` says what the rows are.
+A dict is left out: it has no bound, no order and no lock."""
+
+_GROWTH = """\
+How many times as long one operation takes among many entries as among few.
+What a dict has here is memory: a hundred times the entries do not fit into the processor's caches, and keys in random order find them nowhere.
+The rows with hot keys are free of that."""
+
+_PAUSE = """\
+Milliseconds that `gc.collect()` takes, with one container of so many entries and little else in the process.
+`nobody` is the same process with no container.
+lru-dict and moka-py hide their contents from the collector: no pause, and a cycle that goes through them is never freed."""
+
+
+def _facts(several: list[Results]) -> str:
+    times = several[0]
+    commands = [f"* `{results.facts['command']}` on {results.date[:16]}, load up to {results.load_average:.1f}" for results in several]
+    lines = [
+        *commands,
+        f"* machine: {times.facts.get('cpu_model_name', 'unknown')}, {times.facts['cpu_count']} processors, {times.facts['platform']}",
+        f"* Python: {times.facts['python_implementation']} {times.facts['python_version']}, {times.facts['build']}",
+        f"* libraries: {times.facts['versions']}",
+        f"* not there: {times.facts['absent']}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.render", description="Write the page with the results.")
+    parser.add_argument(
+        "--results", type=Path, default=Path(__file__).resolve().parent / "results", metavar="DIR", help="default: %(default)s"
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md", metavar="FILE", help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    options.out.write_text(page(options.results), encoding="utf-8")
+    print(f"written: {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,124 @@
+"""The command `safemem`: its sub-commands, their options, and how they end.
+
+A sub-command is one function that takes the sub-parsers, adds its own, and says with `set_defaults(run=...)` what to call; `COMMANDS` lists
+them. What is called takes the parsed arguments, prints with `say()`, raises `CommandError` where it cannot go on, and returns the exit status.
+It imports what it needs only then, so that each command starts as fast as it can.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from safemem._console import CommandError, OutputError, abandon_stdout, complain, flush_stdout, say, say_json
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    SubParsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no public name
+
+__all__ = ["main"]
+
+OK, LEFT_BEHIND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+_STATUSES = """\
+exit status:
+  0    fine
+  1    the demo found something that safemem left behind
+  2    wrong usage, input that cannot be used, output that cannot be written
+  130  interrupted"""
+
+
+def _add_demo(commands: SubParsers) -> None:
+    parser = _add(commands, "demo", "do real work twice, as people write it and with safemem, and show what stays behind", _demo)
+    parser.add_argument("directory", metavar="DIR", nargs="?", help="a directory of Python source (default: the standard library)")
+    parser.add_argument("--all", action="store_true", help="take every file, whatever time and memory that needs")
+    parser.add_argument("--row", action="append", metavar="NAME", help="show only this row; may be repeated")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from safemem.demo.command import run
+
+    return OK if run(args.directory, args.row, everything=args.all, as_json=args.json) else LEFT_BEHIND
+
+
+def _add_info(commands: SubParsers) -> None:
+    parser = _add(commands, "info", "show versions, which core is in use, and the limits of this process and machine", _info)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _info(args: argparse.Namespace) -> int:
+    from safemem._info import as_text, collect
+
+    facts = collect()
+    if args.json:
+        say_json(facts)
+    else:
+        say(as_text(facts))
+    return OK
+
+
+COMMANDS: tuple[Callable[[SubParsers], None], ...] = (_add_demo, _add_info)
+
+
+def _add(commands: SubParsers, name: str, text: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    """Add a sub-command that looks like the others."""
+    description = f"{text[0].upper()}{text[1:]}."
+    parser = commands.add_parser(
+        name, help=text, description=description, epilog=_STATUSES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Finds the version out only when it is asked for."""
+
+    def __call__(self, *_args: object, **_kwargs: object) -> None:
+        """Print the version and leave."""
+        from safemem._info import version
+
+        say(f"safemem {version()}")
+        raise SystemExit(OK)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="safemem",
+        description="Shows what a Python program holds on to, and how to let go of it.",
+        epilog=_STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in COMMANDS:
+        add(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status; wrong usage raises SystemExit, as argparse does."""
+    try:
+        try:
+            args = _parser().parse_args(argv)
+        except SystemExit:
+            flush_stdout()
+            raise
+        status: int = args.run(args)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    except OutputError as error:
+        abandon_stdout()
+        complain(f"error: {error}")
+        return BAD_INPUT
+    except CommandError as error:
+        complain(f"error: {error}")
+        return BAD_INPUT
+    except MemoryError:
+        complain("error: out of memory")
+        return BAD_INPUT
+    return status
