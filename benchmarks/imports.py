@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import safemem
+from benchmarks.clock import CLOCK
 from benchmarks.peers import Peer
 
 __all__ = ["measure_imports"]
@@ -16,9 +17,9 @@ __all__ = ["measure_imports"]
 _SCRIPT = """
 import sys, time
 sys.path.append(sys.argv[1])
-start = time.perf_counter()
+start = time.{clock}()
 import {module}
-print(time.perf_counter() - start)
+print(time.{clock}() - start)
 """
 
 
@@ -36,5 +37,5 @@ def measure_imports(peers: Iterable[Peer], rounds: int) -> dict[str, list[float]
 
 def _import(module: str) -> float:
     place = str(Path(safemem.__file__).parent.parent)
-    command = [sys.executable, "-I", "-c", _SCRIPT.format(module=module), place]
+    command = [sys.executable, "-I", "-c", _SCRIPT.format(module=module, clock=CLOCK), place]
     return float(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)

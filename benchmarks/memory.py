@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="one process for each number, and one number of entries")
     parser.add_argument(
-        "--only", action="append", metavar="PATTERN", help="rows whose name matches (rss-*), or contains, this; may be repeated"
+        "--only", action="append", metavar="PATTERN", help="rows whose name is, matches (rss-*) or contains this; may be repeated"
     )
     parser.add_argument("--core", choices=["pure", "native"], action="append", help="only this core (default: all that are there)")
     parser.add_argument("--entries", type=int, nargs="+", metavar="N", help=f"for bytes per entry (default {_ENTRIES})")

@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="one process and shorter samples: about a minute for each core")
     parser.add_argument(
-        "--only", action="append", metavar="PATTERN", help="rows whose name matches (lru-*), or contains, this; may be repeated"
+        "--only", action="append", metavar="PATTERN", help="rows whose name is, matches (lru-*) or contains this; may be repeated"
     )
     parser.add_argument("--core", choices=CORES, action="append", help="only this core (default: all that are there)")
     parser.add_argument("--processes", type=int, help="processes for each core, one after the other (default 3, with --quick 1)")
@@ -61,10 +61,15 @@ def main(arguments: list[str]) -> int:
 
 
 def select(rows: list[str], patterns: list[str] | None) -> list[str]:
-    """Return the rows that one of the patterns fits; all of them if there are none."""
+    """Return the rows that one of the patterns names, or fits, or is part of; all of them if there are none."""
     if not patterns:
         return rows
-    return [row for row in rows if any(fnmatch.fnmatchcase(row, pattern) or pattern in row for pattern in patterns)]
+    parts = [pattern for pattern in patterns if pattern not in rows]  # lru-hit-1000 is not to bring lru-hit-100000 with it
+    return [
+        row
+        for row in rows
+        if row in patterns or any(fnmatch.fnmatchcase(row, pattern) for pattern in patterns) or any(part in row for part in parts)
+    ]
 
 
 def _measure(cores: list[str], rows: list[str], effort: Effort, processes: int, command: str) -> pyperf.BenchmarkSuite:

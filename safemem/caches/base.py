@@ -188,7 +188,7 @@ class BoundedCache(_Base[K, V]):
     def _load(self, key: K, factory: Callable[[], V], keep_if: Callable[[V], object] | None) -> V:
         value = self.peek(key, MISSING)  # a flight may have landed between the lookup and this one's start
         if value is not MISSING:
-            return value
+            return value  # type: ignore[no-any-return]
         token = self._begin_load(key)
         start = perf_counter()
         try:
@@ -203,7 +203,7 @@ class BoundedCache(_Base[K, V]):
     async def _aload(self, key: K, coro_factory: Callable[[], Awaitable[V]], keep_if: Callable[[V], object] | None) -> V:
         value = self.peek(key, MISSING)
         if value is not MISSING:
-            return value
+            return value  # type: ignore[no-any-return]
         token = self._begin_load(key)
         start = perf_counter()
         try:

@@ -16,7 +16,6 @@ from safemem.caches.wrappers import AsyncCachedFunction, CachedFunction, Setting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from safemem.caches.wrappers import CachedOfClass
     from safemem.core import RemovalCause
     from safemem.core._budget import Budget
 
@@ -28,10 +27,6 @@ R = TypeVar("R")
 _DEFAULT_MAXSIZE = 128
 
 
-@overload
-def cached(maxsize: classmethod[Any, P, R], /) -> CachedOfClass[P, R]: ...
-@overload
-def cached(maxsize: staticmethod[P, R], /) -> CachedOfClass[P, R]: ...
 @overload
 def cached(maxsize: Callable[P, R], /) -> CachedFunction[P, R]: ...
 @overload
@@ -118,6 +113,9 @@ def cached(
         maxsize = getattr(mapping, "maxsize", None) if shared else None
     settings = Settings(make_cache=make_cache, shared=shared, maxsize=maxsize, typed=typed, key=key, cache_if=cache_if)
     return functools.partial(_decorate, settings)
+
+
+cached.__module__ = "safemem"
 
 
 class _CacheMaker:

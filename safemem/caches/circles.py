@@ -93,7 +93,8 @@ class Run:
     def __init__(self, thread: Thread, gate: LockType | None) -> None:
         self.thread = thread
         self.gate = gate
-        self.outer = _around()
+        around = innermost.get()
+        self.outer = around and _around(around)
         self.ended = False
         self.waits: set[Wait] = set()
 
@@ -120,11 +121,8 @@ def _live(run: Run | None) -> Run | None:
     return run
 
 
-def _around() -> Run | None:
-    run = innermost.get()
-    if run is None:
-        return None
-    run = _live(run)
+def _around(innermost_run: Run) -> Run | None:
+    run = _live(innermost_run)
     if run is not None:
         run.outer = _live(run.outer)  # a task that starts a task that starts a task ... does not grow a chain of ended runs
     return run
@@ -194,7 +192,7 @@ class wait_for:  # noqa: N801 - reads as what it does in a with statement
 
     def _path_back(self, giving_up: set[int]) -> list[Wait]:
         """Return waits, this one first, that lead from run to run back to where this one stands; empty: there is no such path."""
-        todo = [(self._wait,)]
+        todo: list[tuple[Wait, ...]] = [(self._wait,)]
         seen = {self._wait.run}
         while todo:
             path = todo.pop()

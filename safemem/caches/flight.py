@@ -12,57 +12,28 @@ There is no lock around the list of flights, for the reasons given there. It is 
 * A flight stays in the list for as long as its gate is locked, and waiting means passing through the gate. The `with` statement that holds
   the gate lets go of it whatever happens, a KeyboardInterrupt between any two instructions included; a flight that ended so has no outcome,
   which makes those who waited ask again. A waiter that a signal interrupts changes nothing for the others.
-* Lists compare flights by identity. A key's `__hash__` runs once per call, before anything has begun, and its `__eq__` runs only in order
-  to look for flights of the same hash, in the middle of nothing; no user code runs when a flight lands, and a key may change meanwhile.
-* An exception leads by its traceback to frames and from there to their variables. So a variable of ours that refers to a flight, or to an
-  exception, is deleted before its frame ends.
+* A key's `__hash__` runs once per call, before anything has begun, its `__eq__` only while looking; a key may change while it flies.
 """
 
 from __future__ import annotations
 
 from _thread import allocate_lock
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from safemem._compat import K
 from safemem.caches.circles import Run, here, innermost, wait_for
+from safemem.caches.outcomes import NOTHING, Failure, Flight, find, raise_again, remove
+from safemem.caches.taskflight import Table, TaskFlight, landing, launch, raise_own
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future, Task
+    from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable
-    from types import TracebackType
 
     from safemem.caches.circles import Thread
 
 __all__ = ["SingleFlight"]
 
-F = TypeVar("F", bound="_Flight")
 R = TypeVar("R")
-
-_NOTHING: Final = object()
-
-
-class _Flight:
-    """One run of a function, for those who take part in it; nobody else refers to it for long."""
-
-    __slots__ = ("digest", "failure", "key", "run", "value")
-
-    def __init__(self, key: object, digest: int, run: Run) -> None:
-        self.key = key
-        self.digest = digest
-        self.run = run
-        self.value: Any = _NOTHING
-        self.failure: _Failure | None = None
-
-
-class _Failure:
-    """An exception as it was when the function had failed."""
-
-    __slots__ = ("context", "error", "traceback")
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-        self.traceback: TracebackType | None = error.__traceback__
-        self.context = error.__context__
 
 
 class SingleFlight(Generic[K]):
@@ -91,8 +62,8 @@ class SingleFlight(Generic[K]):
     __slots__ = ("__weakref__", "_flights", "_loops")
 
     def __init__(self) -> None:
-        self._flights: list[_Flight] = []
-        self._loops: dict[AbstractEventLoop, _Table] = {}
+        self._flights: list[Flight] = []
+        self._loops: dict[AbstractEventLoop, Table] = {}
 
     def do(self, key: K, func: Callable[[], R]) -> R:
         """Return the result of `func()`, called by this thread or by the one that is calling its function for this key already.
@@ -108,7 +79,7 @@ class SingleFlight(Generic[K]):
         RecursionError: key 'page' is asked for inside its own func
         """
         if not callable(func):
-            msg = f"func must be callable, got {func!r}"
+            msg = f"func must be callable, got {func!r}"  # type: ignore[unreachable]
             raise TypeError(msg)
         digest = hash(key)
         thread = here()
@@ -116,17 +87,17 @@ class SingleFlight(Generic[K]):
         mine = flight = None
         try:
             while True:
-                flight = _find(flights, key, digest) if flights else None
+                flight = find(flights, key, digest) if flights else None
                 if flight is None:
-                    mine = _Flight(key, digest, Run(thread, allocate_lock()))
+                    mine = Flight(key, digest, Run(thread, allocate_lock()))
                     flight = _lead(flights, mine, func)
                     if flight is mine:
                         return mine.value  # type: ignore[no-any-return]
                     mine = None
                 _pass_gate(flight.run, key, thread)
                 if flight.failure is not None:
-                    _raise_again(flight.failure)
-                if flight.value is not _NOTHING:
+                    raise_again(flight.failure)
+                if flight.value is not NOTHING:
                     return flight.value  # type: ignore[no-any-return]
         finally:
             del mine, flight
@@ -154,45 +125,45 @@ class SingleFlight(Generic[K]):
         ['page', 'page', 'page']
         """
         if not callable(coro_func):
-            msg = f"coro_func must be callable, got {coro_func!r}"
+            msg = f"coro_func must be callable, got {coro_func!r}"  # type: ignore[unreachable]
             raise TypeError(msg)
         digest = hash(key)
-        from asyncio import CancelledError, get_running_loop
-
-        loop = get_running_loop()
         flight = None
         try:
             while True:
-                table = self._table(loop)
-                bucket = table.get(digest)
-                flight = _find(bucket, key, digest) if bucket else None
-                mine = flight is None
-                if flight is None:
-                    flight = _launch(_TaskFlight(key, digest, table), coro_func)
+                flight, mine = self._find_or_launch(key, digest, coro_func)
                 try:
-                    await _landing(flight, mine)
+                    await landing(flight, mine)
                 finally:
                     if mine:
-                        _raise_own(flight)
+                        raise_own(flight)
                 if flight.failure is not None:
-                    _raise_again(flight.failure)
-                if flight.value is not _NOTHING:
+                    raise_again(flight.failure)
+                if flight.value is not NOTHING:
                     return flight.value  # type: ignore[no-any-return]
-                if mine:
-                    raise CancelledError  # by somebody who got hold of the task before it began
         finally:
             del flight
 
-    def _table(self, loop: AbstractEventLoop) -> _Table:
+    def _find_or_launch(self, key: K, digest: int, coro_func: Callable[[], Awaitable[R]]) -> tuple[TaskFlight, bool]:
+        from asyncio import get_running_loop
+
+        loop = get_running_loop()
         loops = self._loops
         table = loops.get(loop)
-        if table is None:
-            for other in [*loops]:  # a loop that was closed in the middle of its flights, or left behind by a fork
-                table = loops.get(other)
-                if table is not None and (other.is_closed() or not table.thread.lives()):
+        bucket = None if table is None else table.get(digest)
+        if bucket is not None:
+            flight = find(bucket, key, digest)
+            if flight is not None:
+                return flight, False
+        if loop not in loops:
+            for other in [*loops]:  # closed in the middle of its flights, or left behind by a fork
+                stale = loops.get(other)
+                if stale is not None and (other.is_closed() or not stale.thread.lives()):
                     loops.pop(other, None)
-            table = loops.setdefault(loop, _Table(loop, loops))
-        return table
+        table = loops.setdefault(loop, Table(loop, loops))
+        flight = TaskFlight(key, digest, table)
+        launch(flight, table, coro_func)
+        return flight, True
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return type(self), ()  # flights belong to the threads and loops they are in
@@ -205,36 +176,7 @@ class SingleFlight(Generic[K]):
         return f"<{type(self).__name__}: {sum(flight.run.goes_on() for flight in flights)} in progress>"
 
 
-def _find(flights: list[F], key: object, digest: int) -> F | None:
-    """Return the first flight of a key that is under way, and take out what is left of those that ended strangely or stayed in a parent."""
-    for flight in [*flights]:
-        if flight.digest == digest and (flight.key is key or flight.key == key) and flight.run.goes_on():
-            return flight
-        if not flight.run.goes_on():
-            _remove(flights, flight)
-    return None
-
-
-def _remove(flights: list[F], flight: F) -> None:
-    try:
-        flights.remove(flight)
-    except ValueError:  # somebody else was faster
-        pass
-
-
-def _raise_again(failure: _Failure) -> NoReturn:
-    error = failure.error
-    try:
-        raise error.with_traceback(failure.traceback)
-    finally:
-        error.__context__ = failure.context  # not what this one of its many callers was handling at the time
-        del error, failure
-
-
-# -- threads --------------------------------------------------------------------------------------------------------------------------
-
-
-def _lead(flights: list[_Flight], mine: _Flight, func: Callable[[], Any]) -> _Flight:
+def _lead(flights: list[Flight], mine: Flight, func: Callable[[], Any]) -> Flight:
     """Run the function and return the flight, landed; or return another one that was first."""
     run = mine.run
     first = None
@@ -242,21 +184,21 @@ def _lead(flights: list[_Flight], mine: _Flight, func: Callable[[], Any]) -> _Fl
         try:
             flights.append(mine)
             if flights[0] is not mine:
-                first = _find(flights, mine.key, mine.digest)
+                first = find(flights, mine.key, mine.digest)
                 if first is not None and first is not mine:
                     return first
             token = innermost.set(run)
             try:
                 mine.value = func()
             except Exception as error:
-                mine.failure = _Failure(error)
+                mine.failure = Failure(error)
                 raise
             finally:
                 innermost.reset(token)
                 del token
             return mine
         finally:
-            _remove(flights, mine)
+            remove(flights, mine)
             run.ended = True
             del mine, first
 
@@ -264,177 +206,3 @@ def _lead(flights: list[_Flight], mine: _Flight, func: Callable[[], Any]) -> _Fl
 def _pass_gate(run: Run, key: object, thread: Thread) -> None:
     with wait_for(run, key, thread), run.gate:  # type: ignore[union-attr]
         run.ended = True  # its leader has said so, unless a signal came in between
-
-
-# -- asyncio --------------------------------------------------------------------------------------------------------------------------
-
-
-class _Table(dict[int, "list[_TaskFlight]"]):
-    """The flights of one event loop, by hash; used by the thread of the loop alone."""
-
-    __slots__ = ("loop", "loops", "thread")
-
-    def __init__(self, loop: AbstractEventLoop, loops: dict[AbstractEventLoop, _Table]) -> None:
-        super().__init__()
-        self.loop = loop
-        self.loops = loops
-        self.thread = here()
-
-    def drop(self, flight: _TaskFlight) -> None:
-        """Take a flight out, if it is in; the last one takes the table with it, so that nothing holds the loop."""
-        bucket = self.get(flight.digest)
-        if bucket is not None:
-            _remove(bucket, flight)
-            if not bucket:
-                del self[flight.digest]
-        if not self:
-            self.loops.pop(self.loop, None)
-
-
-class _TaskFlight(_Flight):
-    """A flight that is a task of its own; everybody who waits has a seat, the one who started it too."""
-
-    __slots__ = ("fatal", "owned", "seats", "table", "task")
-
-    def __init__(self, key: object, digest: int, table: _Table) -> None:
-        super().__init__(key, digest, Run(table.thread, None))
-        self.table: _Table | None = table
-        self.task: Task[None] | None = None
-        self.seats: set[Future[None]] = set()
-        self.owned = True
-        self.fatal: BaseException | None = None
-
-    def land(self, _task: object = None) -> None:
-        """Wake everybody who waits; the second time nothing happens."""
-        table = self.table
-        if table is None:
-            return
-        table.drop(self)
-        if not table.loop.is_closed():
-            for seat in [*self.seats]:
-                if not seat.done():
-                    seat.set_result(None)
-        self.run.ended = True
-        self.seats.clear()
-        self.table = self.task = None
-
-    def give_up(self) -> None:
-        """Cancel the task because nobody waits; who asks now gets a new one."""
-        table, task = self.table, self.task
-        if table is None or task is None:
-            return
-        table.drop(self)
-        if not table.loop.is_closed() and not task.cancelling():  # a second cancellation would interrupt its clean-up
-            task.cancel()
-
-
-def _launch(flight: _TaskFlight, coro_func: Callable[[], Awaitable[Any]]) -> _TaskFlight:
-    table = flight.table
-    assert table is not None
-    table.setdefault(flight.digest, []).append(flight)
-    flying = _fly(flight, coro_func)
-    try:
-        task = table.loop.create_task(flying)
-        if not flight.run.ended:  # an eager task may have
-            flight.task = task
-            task.add_done_callback(flight.land)  # it may be cancelled before it began
-    except BaseException:
-        flying.close()
-        flight.land()
-        raise
-    return flight
-
-
-async def _fly(flight: _TaskFlight, coro_func: Callable[[], Awaitable[Any]]) -> None:
-    innermost.set(flight.run)  # in the task's own context
-    try:
-        flight.value = await _call(coro_func)
-    except Exception as error:  # noqa: BLE001 - everybody who waits raises it
-        flight.failure = _Failure(error)
-    except BaseException as error:
-        if not flight.owned:
-            raise
-        flight.fatal = error
-    finally:
-        flight.land()
-        del flight
-
-
-async def _call(coro_func: Callable[[], Awaitable[Any]]) -> Any:
-    # A coroutine of its own, because a StopIteration can leave none: it comes out as the RuntimeError that everybody knows.
-    from inspect import isawaitable
-
-    awaitable = coro_func()
-    if not isawaitable(awaitable):
-        msg = f"coro_func must return an awaitable, got {awaitable!r}"
-        raise TypeError(msg)
-    return await awaitable
-
-
-async def _landing(flight: _TaskFlight, mine: bool) -> None:
-    try:
-        if flight.run.ended:
-            return
-        if mine:
-            await _sit(flight)
-        else:
-            with wait_for(flight.run, flight.key, None):
-                await _sit(flight)
-    finally:
-        del flight
-
-
-async def _sit(flight: _TaskFlight) -> None:
-    """Wait until the flight has landed; the last one to leave before that cancels it."""
-    from asyncio import CancelledError
-
-    assert flight.table is not None
-    loop = flight.table.loop
-    seat = loop.create_future()
-    flight.seats.add(seat)
-    try:
-        await seat
-    except BaseException as reason:
-        flight.seats.discard(seat)
-        if flight.seats or flight.run.ended:
-            raise
-        flight.give_up()
-        if not isinstance(reason, CancelledError):
-            raise
-        await _see_off(flight, loop)
-        if flight.failure is None:
-            raise
-    finally:
-        flight.seats.discard(seat)
-        del flight, seat
-
-
-async def _see_off(flight: _TaskFlight, loop: AbstractEventLoop) -> None:
-    """Wait until a cancelled flight has ended, and pass on any further cancellation, as a plain await would."""
-    from asyncio import CancelledError
-
-    try:
-        while not flight.run.ended:
-            seat = loop.create_future()
-            flight.seats.add(seat)
-            try:
-                await seat
-            except CancelledError:
-                if flight.task is not None:
-                    flight.task.cancel()
-            finally:
-                flight.seats.discard(seat)
-    finally:
-        del flight
-
-
-def _raise_own(flight: _TaskFlight) -> None:
-    """Raise in the one who started a flight what is meant for nobody else."""
-    flight.owned = False
-    fatal, flight.fatal = flight.fatal, None
-    if fatal is None:
-        return
-    try:
-        raise fatal
-    finally:
-        del flight, fatal

@@ -32,3 +32,6 @@ def lru_cache(maxsize: Any = 128, typed: bool = False) -> Any:
     CacheInfo(hits=1, misses=1, maxsize=2, currsize=1)
     """
     return functools.lru_cache(maxsize, typed)
+
+
+lru_cache.__module__ = "safemem"

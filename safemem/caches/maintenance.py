@@ -1,156 +1,278 @@
-"""Upkeep in the background: expire what is due and catch up with bookkeeping while nobody calls the caches."""
+"""Upkeep in the background: one thread that expires what is due, or catches up with bookkeeping, while nobody calls the caches.
+
+The thread keeps nothing alive: neither the caches, nor the `maintain` object that started it, and while it sleeps it refers to none of them.
+It sleeps on a queue whose `put` is safe to call from anywhere, from a weakref callback too: the end of a cache, the end of the object and
+`stop()` each ring there, so the thread leaves at once when there is nothing more to do.
+"""
 
 from __future__ import annotations
 
 import math
-import weakref
-from typing import TYPE_CHECKING, Any, Self
+import os
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import ref
 
-from safemem.caches.base import BoundedCache
+from cachetools import Cache
+
 from safemem.core import new_lock, report_unraisable
 
 if TYPE_CHECKING:
+    from _queue import SimpleQueue
     from datetime import timedelta
-    from threading import Event, Thread
-    from types import TracebackType
-    from typing import Self
+    from threading import Thread
+    from typing import Self, TypeAlias
+
+    class _Expires(Protocol):
+        def expire(self) -> object: ...
+
+    Maintained: TypeAlias = Cache[Any, Any] | _Expires
 
 __all__ = ["maintain"]
 
-# How long stop() waits for a thread that is in the middle of a callback of the user's.
-_PATIENCE = 5.0
+# How long stop() waits for a thread that is in the middle of a user's callback.
+_PATIENCE = 10.0
+
+# How long the thread sleeps at most: the limit of what the system can wait for is lower than what an interval may be.
+_LONGEST_SLEEP = 86_400.0
 
 
 class maintain:  # noqa: N801 - reads as what it does: `with maintain(30, cache):`
-    """Expire and tidy caches every `interval` seconds in a daemon thread.
+    """Expire caches every `interval` seconds in a daemon thread.
 
-    Without it an expired entry stays in memory until something is written to its cache. A context manager, or `start()` and `stop()`, which may
-    be called any number of times. The caches are held weakly: the thread ends when none is left, and when this object is dropped.
-    Removals are told to `on_remove` in that thread; an exception there, or in a cache's timer, is reported to `sys.unraisablehook` and the
-    others go on. In a forked child it is not running, and may be started.
+    Without it an expired entry stays in memory until something is written to its cache. Every `interval` seconds the thread calls
+    `cache.expire()`; a cache in which nothing expires is made to catch up with its bookkeeping. `on_remove` is called in that thread; an
+    exception there, or in a cache's timer, goes to `sys.unraisablehook`, and the other caches are tended all the same.
+
+    A context manager, or `start()` and `stop()`, which may be called any number of times and from any thread. The caches are held weakly: the
+    thread ends when none is left, and also when this object is dropped. In a forked child it is not running, and may be started there.
+    At the end of the program it need not be stopped.
 
     Args:
-        interval: seconds between two rounds, a finite number > 0 or a timedelta.
-        caches: caches of this package.
+        interval: seconds between two rounds, finite and > 0, or a timedelta.
+        caches: caches, or anything with an `expire()`, that may be used from several threads; weakly referable.
+
+    Raises:
+        ValueError: an interval that is not finite and > 0.
+        TypeError: an interval that is no length of time, something that is not a cache, or one that cannot be weakly referenced.
 
     >>> from safemem import TTLCache
     >>> cache = TTLCache(maxsize=10, ttl=60)
     >>> with maintain(30, cache) as upkeep:
-    ...     upkeep.running
-    True
-    >>> upkeep.running
-    False
+    ...     upkeep
+    <maintain: 1 cache every 30 s, running>
+    >>> upkeep
+    <maintain: 1 cache every 30 s, stopped>
     """
 
     __module__ = "safemem"
-    __slots__ = ("__weakref__", "_caches", "_interval", "_lock", "_stop", "_thread")
+    __slots__ = ("__weakref__", "_upkeep")
 
-    def __init__(self, interval: float | timedelta, *caches: BoundedCache[Any, Any]) -> None:
-        self._interval = _seconds(interval)
-        self._lock = new_lock()
-        self._caches: list[weakref.ref[BoundedCache[Any, Any]]] = []
-        self._thread: Thread | None = None
-        self._stop: Event | None = None
+    def __init__(self, interval: float | timedelta, *caches: Maintained) -> None:
+        self._upkeep = _Upkeep(_seconds(interval))
         for cache in caches:
             self.add(cache)
 
     @property
     def interval(self) -> float:
         """Seconds between two rounds."""
-        return self._interval
+        return self._upkeep.interval
 
     @property
     def running(self) -> bool:
-        """Whether the thread runs, in this process."""
-        thread = self._thread
-        return thread is not None and thread.is_alive()
+        """Whether the thread runs, in this process: after `start()`, until `stop()` or the end of the last cache."""
+        return self._upkeep.runs()
 
-    def add(self, cache: BoundedCache[Any, Any]) -> None:
-        """Maintain this cache too."""
-        if not isinstance(cache, BoundedCache):  # pyright: ignore[reportUnnecessaryIsInstance]
-            msg = f"cache must be a cache of safemem, got {cache!r}"
+    def add(self, cache: Maintained) -> None:
+        """Tend this cache too, from the next round on; once, however often it is added.
+
+        >>> from safemem import TTLCache
+        >>> cache = TTLCache(maxsize=10, ttl=60)
+        >>> upkeep = maintain(30)
+        >>> upkeep.add(cache)
+        >>> upkeep
+        <maintain: 1 cache every 30 s, stopped>
+        """
+        if not _is_cache(cache):
+            msg = f"caches must be caches or have an expire() method, got {cache!r}"
             raise TypeError(msg)
-        with self._lock:
-            self._caches = [ref for ref in self._caches if ref() is not None]
-            self._caches.append(weakref.ref(cache))
+        self._upkeep.add(cache, self)
 
     def start(self) -> None:
-        """Start the thread, unless it runs already."""
-        import threading
+        """Start the thread, unless it runs; with no cache to tend it starts when one is added.
 
-        with self._lock:
-            if self.running:
-                return
-            self._stop = threading.Event()
-            name = f"safemem maintain({self._interval:g})"
-            self._thread = threading.Thread(target=_run, args=(weakref.ref(self), self._stop, self._interval), name=name, daemon=True)
-            self._thread.start()
+        >>> upkeep = maintain(30)
+        >>> upkeep.start()
+        >>> upkeep.running
+        False
+        """
+        self._upkeep.start(self)
 
-    def stop(self) -> None:
-        """Stop the thread and wait until it has ended, a few seconds at the most; from within a callback of its own do not wait."""
-        import threading
+    def stop(self, timeout: float = _PATIENCE) -> bool:
+        """Stop the thread and wait until it has ended, `timeout` seconds at most; return whether it has.
 
-        with self._lock:
-            thread, stop = self._thread, self._stop
-            self._thread = self._stop = None
-        if stop is not None:
-            stop.set()
-        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            thread.join(_PATIENCE)
+        It has not if a callback of a cache takes longer; the thread ends after that. Called from such a callback it does not wait.
+
+        >>> maintain(30).stop()
+        True
+        """
+        return self._upkeep.stop(timeout)
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def __del__(self) -> None:
-        stop = getattr(self, "_stop", None)
-        if stop is not None:
-            stop.set()
+    def __reduce__(self) -> Any:
+        msg = "cannot copy or pickle 'maintain' object: its thread cannot be copied"
+        raise TypeError(msg)
 
     def __repr__(self) -> str:
-        number = sum(ref() is not None for ref in self._caches)
-        return f"<maintain: {number} caches every {self._interval:g} s, {'running' if self.running else 'stopped'}>"
+        number = len(self._upkeep.caches())
+        state = "running" if self.running else "stopped"
+        return f"<{type(self).__name__}: {number} cache{'s' * (number != 1)} every {self.interval:g} s, {state}>"
 
-    def _round(self) -> bool:
-        """Go once through the caches; return whether there are any."""
-        found = False
-        for ref in list(self._caches):
-            found = _tend(ref) or found
-        return found
+
+class _Shift:
+    """One thread's time at work, from a start to a stop."""
+
+    __slots__ = ("bell", "over", "owner", "pid", "thread")
+
+    def __init__(self, owner: maintain) -> None:
+        from _queue import SimpleQueue
+
+        self.bell: SimpleQueue[Any] = SimpleQueue()
+        self.over = False
+        self.owner = ref(owner, self.bell.put)
+        self.pid = os.getpid()
+        self.thread: Thread | None = None
+
+    def goes_on(self) -> bool:
+        return not self.over and self.owner() is not None and self.pid == os.getpid()
+
+
+class _Upkeep:
+    """What a `maintain` object shares with its thread; its lock is held for a moment only, and never while a cache is tended."""
+
+    __slots__ = ("_lock", "_refs", "_shift", "_wanted", "interval")
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self._lock = new_lock()
+        self._refs: list[ref[Any]] = []
+        self._shift: _Shift | None = None
+        self._wanted = False
+
+    def caches(self) -> list[Any]:
+        return [cache for held in [*self._refs] if (cache := held()) is not None]
+
+    def runs(self) -> bool:
+        shift = self._shift
+        return shift is not None and shift.goes_on()
+
+    def add(self, cache: Any, owner: maintain) -> None:
+        with self._lock:
+            refs = [held for held in self._refs if held() is not None]
+            if all(held() is not cache for held in refs):
+                shift = self._shift
+                refs.append(ref(cache) if shift is None else ref(cache, shift.bell.put))
+            self._refs = refs
+            if self._wanted:
+                self.start(owner)
+
+    def start(self, owner: maintain) -> None:
+        from threading import Thread
+
+        with self._lock:
+            self._wanted = True
+            if self.runs() or not self.caches():
+                return
+            self._shift = shift = _Shift(owner)
+            # References that ring this thread's bell; those of an earlier one go.
+            self._refs = [ref(cache, shift.bell.put) for cache in self.caches()]
+            thread = Thread(target=_work, args=(self, shift), name="safemem-maintain", daemon=True)
+            try:
+                thread.start()
+            except BaseException:
+                shift.over = True
+                self._shift = None
+                raise
+            shift.thread = thread
+
+    def stop(self, timeout: float) -> bool:
+        from threading import current_thread
+
+        with self._lock:
+            self._wanted = False
+            shift, self._shift = self._shift, None
+        if shift is None or shift.pid != os.getpid():
+            return True
+        shift.over = True
+        shift.bell.put(None)
+        thread = shift.thread
+        if thread is None or thread is current_thread():
+            return False
+        thread.join(timeout)
+        return not thread.is_alive()
+
+    def idle(self, shift: _Shift) -> bool:
+        """End a shift that has nothing to tend any more; add() begins a new one."""
+        with self._lock:
+            self._refs = [held for held in self._refs if held() is not None]
+            if self._refs:
+                return False
+            shift.over = True
+            if self._shift is shift:
+                self._shift = None
+            return True
+
+    def tend(self) -> None:
+        for held in [*self._refs]:
+            _tend(held)
+
+
+def _work(upkeep: _Upkeep, shift: _Shift) -> None:
+    from _queue import Empty
+
+    due = monotonic() + upkeep.interval
+    while shift.goes_on() and not upkeep.idle(shift):
+        try:
+            shift.bell.get(timeout=max(0.0, min(due - monotonic(), _LONGEST_SLEEP)))
+        except Empty:
+            if monotonic() >= due:
+                upkeep.tend()
+                due = monotonic() + upkeep.interval
+
+
+def _tend(held: ref[Any]) -> None:
+    """Tend one cache, if it is still there; nothing of it is held when this returns."""
+    cache = held()
+    try:
+        tend = getattr(cache, "expire", None) or getattr(cache, "_drain", None)
+        if tend is not None:
+            tend()
+    except BaseException as error:  # noqa: BLE001 - the trouble of one cache, a SystemExit too, is not that of the others
+        report_unraisable(error)
+
+
+def _is_cache(cache: object) -> bool:
+    if isinstance(cache, type):
+        return False
+    return isinstance(cache, Cache) or callable(getattr(cache, "expire", None)) or callable(getattr(cache, "_drain", None))
 
 
 def _seconds(interval: Any) -> float:
     seconds = interval.total_seconds() if hasattr(interval, "total_seconds") else interval
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+    if isinstance(seconds, (bool, str)) or not (hasattr(seconds, "__float__") or hasattr(seconds, "__index__")):
         msg = f"interval must be a number of seconds or a timedelta, got {interval!r}"
         raise TypeError(msg)
-    if not 0 < seconds < math.inf:
-        msg = f"interval must be a finite number > 0, got {interval!r}"
-        raise ValueError(msg)
-    return float(seconds)
-
-
-def _tend(ref: weakref.ref[BoundedCache[Any, Any]]) -> bool:
-    """Tend one cache, if it is still there; nothing of it is held when this returns."""
-    cache = ref()
-    if cache is None:
-        return False
     try:
-        expire = getattr(cache, "expire", None)
-        cache._drain()
-        if expire is not None:
-            expire()
-    except Exception as error:  # noqa: BLE001 - one cache's trouble is not the others'
-        report_unraisable(error)
-    return True
-
-
-def _run(owner: weakref.ref[maintain], stop: Event, interval: float) -> None:
-    while not stop.wait(interval):
-        upkeep = owner()
-        if upkeep is None or not upkeep._round():
-            return
-        del upkeep  # nothing is held while it sleeps
+        seconds = float(seconds)
+    except OverflowError:
+        seconds = math.inf
+    if not 0 < seconds < math.inf:
+        msg = f"interval must be finite and > 0, got {interval!r}"
+        raise ValueError(msg)
+    return seconds

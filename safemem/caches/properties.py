@@ -80,6 +80,7 @@ class cached_property(Generic[R]):  # noqa: N801 - a standard name of the field
         self.func = func
         self.attrname: str | None = None
         self.__doc__ = func.__doc__
+        self.__module__ = func.__module__
         self._flights: SingleFlight[int] = SingleFlight()
         self._owners: Owners[_Value] | None = None
 
@@ -155,8 +156,6 @@ class cached_property(Generic[R]):  # noqa: N801 - a standard name of the field
 
 class _SlottedCachedProperty(cached_property[R]):
     """The same for a class whose instances have no `__dict__`."""
-
-    __module__ = "safemem"
 
     def __set__(self, instance: Any, value: R) -> None:
         self._value_of(instance).value = value

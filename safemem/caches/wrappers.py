@@ -77,7 +77,6 @@ class Memo(Owned):
 class CachedFunction(Generic[P, R]):
     """A function whose results are cached; made by `@cached`."""
 
-    __module__ = "safemem"
     __wrapped__: Callable[P, R]
     __name__: str
     __qualname__: str
@@ -140,8 +139,6 @@ class CachedFunction(Generic[P, R]):
         def __get__(self, instance: None, owner: type | None = None) -> CachedFunction[P, R]: ...
         @overload
         def __get__(self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None) -> CachedMethod[Q, R]: ...
-        @overload
-        def __get__(self, instance: object, owner: type | None = None) -> CachedMethod[P, R]: ...
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         kind = self._kind
@@ -235,7 +232,8 @@ class CachedFunction(Generic[P, R]):
             stores = self._stores()
             if self._kind == _CLASS_METHOD and len(stores) == 1:
                 return stores[0].mapping
-            msg = f"{self.__qualname__} is a {self._kind}: each instance has a cache of its own, ask the bound method"
+            way = "ask the bound method" if self._kind == _METHOD else "with @cached above @classmethod it can be reached through the class"
+            msg = f"{self.__qualname__} is a {self._kind} with a cache for each owner: {way}"
             raise AttributeError(msg)
         return self._own_store().mapping
 
@@ -288,18 +286,8 @@ class CachedFunction(Generic[P, R]):
         return f"<cached {self._func!r}>"
 
 
-if TYPE_CHECKING:
-
-    class CachedOfClass(CachedFunction[P, R]):
-        """What `@cached` above `@classmethod` or `@staticmethod` gives: reached through the class it takes the same arguments."""
-
-        def __get__(self, instance: object, owner: type | None = None) -> CachedMethod[P, R]: ...  # type: ignore[override] # pyright: ignore
-
-
 class AsyncCachedFunction(CachedFunction[P, R]):
     """A coroutine function whose results are cached; made by `@cached`."""
-
-    __module__ = "safemem"
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:  # type: ignore[override]
         """Return the cached result for these arguments, or await the function."""
@@ -331,7 +319,6 @@ class AsyncCachedFunction(CachedFunction[P, R]):
 class CachedMethod(Generic[P, R]):
     """A cached function bound to an instance or a class; what `instance.method` is."""
 
-    __module__ = "safemem"
     __slots__ = ("__func__", "__self__", "__weakref__")
 
     def __init__(self, function: CachedFunction[..., R], owner: Any) -> None:
@@ -411,7 +398,6 @@ class CachedMethod(Generic[P, R]):
 class AsyncCachedMethod(CachedMethod[P, R]):
     """A cached coroutine function bound to an instance or a class."""
 
-    __module__ = "safemem"
     __slots__ = ()
 
     if TYPE_CHECKING:

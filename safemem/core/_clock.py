@@ -121,7 +121,7 @@ class Clock(Generic[T]):
             if not isinstance(now, _Frozen):
                 self._now = now = _Frozen(own, raw)
             self._depth += 1
-        return now.raw
+        return now.raw  # type: ignore[no-any-return]
 
     def __exit__(self, *exc: object) -> None:
         with self._lock:
@@ -134,7 +134,7 @@ class Clock(Generic[T]):
             raise AttributeError(name)
         return getattr(self._timer, name)
 
-    def __reduce__(self) -> tuple[type[Clock[T]], tuple[Callable[[], T]]]:
+    def __reduce__(self) -> tuple[Any, tuple[Callable[[], T]]]:
         return Clock, (self._timer,)
 
     def __repr__(self) -> str:

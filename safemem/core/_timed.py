@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 
 from safemem._compat import MISSING, K, T, V
 from safemem.core._clock import Clock
-from safemem.core._pure import DEADLINE, EXPIRED, KEY, VALUE, WEIGHT, Entry, Gone, LRUCore
+from safemem.core._pure import LRUCore
+from safemem.core._tables import DEADLINE, EXPIRED, KEY, VALUE, WEIGHT, Entry, Gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -38,6 +38,6 @@ def told() -> Recorder:
 
 @pytest.fixture(autouse=True)
 def consistent() -> Iterator[None]:
-    """After each test, every cache it made is whole. (A test that hangs is ended by faulthandler_timeout.)"""
+    """After each test, every cache it made is whole. (A test that hangs is ended by faulthandler_timeout.)."""
     yield
     check_all()

@@ -44,7 +44,9 @@ class TestReentrancyUnderALock:
         cache[Key()] = 2
         assert len(cache) == 2
 
-    @pytest.mark.parametrize("let_go", [lambda c: c.__setitem__("b", 1), lambda c: c.clear(), lambda c: c.pop("a")], ids=["evict", "clear", "pop"])
+    @pytest.mark.parametrize(
+        "let_go", [lambda c: c.__setitem__("b", 1), lambda c: c.clear(), lambda c: c.pop("a")], ids=["evict", "clear", "pop"]
+    )
     def test_del_of_a_value(self, kind: Kind, let_go: Any) -> None:
         """A finaliser may pop its own key."""
         cache = kind.make(1)

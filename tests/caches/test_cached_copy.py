@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import pickle
+import weakref
 from typing import Any
 
 import pytest
-from helpers.collect import Thing
+from helpers.collect import Thing, freed_by_count
 
 from safemem import cached, lru_cache
 
@@ -16,21 +17,25 @@ PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
 @cached
 def function(x: int) -> int:
+    """Cached."""
     return x
 
 
 @cached(maxsize=5)
 def bounded(x: int) -> int:
+    """Cached, with an option."""
     return x
 
 
 @cached
 async def coroutine(x: int) -> int:
+    """Cached, to be awaited."""
     return x
 
 
 @lru_cache(maxsize=5)
 def functools_like(x: int) -> int:
+    """Cached as by functools."""
     return x
 
 
@@ -72,7 +77,9 @@ class Slotted:
         return self.name, x
 
 
-@pytest.mark.parametrize("decorated", [function, bounded, coroutine, functools_like, Owner.of_nothing], ids=["cached", "bounded", "async", "lru_cache", "static"])
+@pytest.mark.parametrize(
+    "decorated", [function, bounded, coroutine, functools_like, Owner.of_nothing], ids=["cached", "bounded", "async", "lru_cache", "static"]
+)
 def test_functions_are_themselves(decorated: Any) -> None:
     """A cached function copies and pickles to itself, as a function does."""
     assert copy.copy(decorated) is decorated
@@ -135,6 +142,23 @@ def test_a_copy_of_a_slotted_instance(way: Any) -> None:
     twin.name = "copy"
     assert twin.method(1) == ("copy", 1)
     assert owner.method(1) == ("original", 1)
+
+
+def test_a_shallow_copy_keeps_nothing_of_the_original() -> None:
+    """When the original dies its results die, although a copy that was made of it lives on."""
+
+    class Holder(Owner):
+        @cached
+        def thing(self) -> Thing:
+            return Thing()
+
+    with freed_by_count() as watched:
+        owner = Holder("original")
+        watched.append(weakref.ref(owner.thing()))
+        twin = copy.copy(owner)
+        del owner
+        assert watched[0]() is None
+    assert twin.thing() is twin.thing()
 
 
 def test_the_state_of_an_instance_has_no_results() -> None:

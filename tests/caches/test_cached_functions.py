@@ -230,7 +230,9 @@ def test_exceptions_are_not_cached() -> None:
     assert function.cache_info()[:2] == (1, 3)
 
 
-@pytest.mark.parametrize("error", [KeyError, ValueError, TypeError, RecursionError, StopIteration, KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize(
+    "error", [KeyError, ValueError, TypeError, RecursionError, StopIteration, KeyboardInterrupt, SystemExit, GeneratorExit]
+)
 def test_any_exception_passes_through(error: type[BaseException]) -> None:
     """Whatever the function raises reaches the caller as it is."""
     raised = error("mine")
@@ -445,7 +447,10 @@ def test_info_clear_and_parameters() -> None:
     assert info == (1, 1, 5, 1)
     assert info._fields == ("hits", "misses", "maxsize", "currsize")
     assert repr(info) == "CacheInfo(hits=1, misses=1, maxsize=5, currsize=1)"
-    assert function.cache_parameters() == {"maxsize": 5, "typed": True} or {"maxsize": 5, "typed": True}.items() <= function.cache_parameters().items()
+    assert (
+        function.cache_parameters() == {"maxsize": 5, "typed": True}
+        or {"maxsize": 5, "typed": True}.items() <= function.cache_parameters().items()
+    )
     assert function.cache_clear() is None
     assert function.cache_info() == (0, 0, 5, 0)
     function(1)
@@ -551,11 +556,19 @@ def test_any_names_of_keywords() -> None:
     assert function.cache_remove(**names) is True
 
 
-@pytest.mark.parametrize("function", [len, functools.partial(pow, 2), "abc".upper, int, Calls().__call__], ids=["builtin", "partial", "bound builtin", "class", "bound method"])
+@pytest.mark.parametrize(
+    "function",
+    [len, functools.partial(pow, 2), "abc".upper, int, Calls().__call__],
+    ids=["builtin", "partial", "bound builtin", "class", "bound method"],
+)
 def test_other_callables(function: Any) -> None:
     """Built-in functions, partials, bound methods and classes can be cached."""
     wrapped = cached(function)
-    arguments = {len: ("abc",), int: ("5",)}.get(function, ()) if callable(function) and function in (len, int) else ((3,) if isinstance(function, functools.partial) else ())
+    arguments = (
+        {len: ("abc",), int: ("5",)}.get(function, ())
+        if callable(function) and function in (len, int)
+        else ((3,) if isinstance(function, functools.partial) else ())
+    )
     first = wrapped(*arguments)
     assert wrapped(*arguments) == first
     assert wrapped.cache_info().hits == 1

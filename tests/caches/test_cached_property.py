@@ -441,7 +441,9 @@ DIFFERENT = {
 
 
 @pytest.mark.skipif(theirs is None, reason="this interpreter came without its own tests (the `test` package)")
-@pytest.mark.parametrize("name", sorted({name for name in dir(getattr(theirs, "TestCachedProperty", object)) if name.startswith("test_")} - DIFFERENT))
+@pytest.mark.parametrize(
+    "name", sorted({name for name in dir(getattr(theirs, "TestCachedProperty", object)) if name.startswith("test_")} - DIFFERENT)
+)
 def test_cpython(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """CPython's tests of functools.cached_property pass with ours in its place."""
     monkeypatch.setattr(theirs.py_functools, "cached_property", cached_property)

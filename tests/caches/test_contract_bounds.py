@@ -119,7 +119,16 @@ def test_a_weight_beyond_all_floats_is_too_large(kind: Kind) -> None:
 
 @pytest.mark.parametrize(
     ("weight", "error"),
-    [(-1, ValueError), (-0.5, ValueError), (math.nan, ValueError), (math.inf, ValueError), (-math.inf, ValueError), ("1", TypeError), (None, TypeError), (1j, TypeError)],
+    [
+        (-1, ValueError),
+        (-0.5, ValueError),
+        (math.nan, ValueError),
+        (math.inf, ValueError),
+        (-math.inf, ValueError),
+        ("1", TypeError),
+        (None, TypeError),
+        (1j, TypeError),
+    ],
 )
 def test_bad_weights_are_refused(kind: Kind, weight: Any, error: type[Exception]) -> None:
     """A weight must be a finite real number >= 0; the cache is as it was, the old value too."""

@@ -175,6 +175,20 @@ def test_factory(kind: Kind, wrong: Any) -> None:
     assert len(cache) == 0
 
 
+def test_budget_is_attached(kind: Kind) -> None:
+    """A budget is told of the cache when it is made; what cannot be attached to is refused."""
+    attached: list[Any] = []
+
+    class Budget:
+        def attach(self, cache: Any) -> None:
+            attached.append((cache, cache.maxsize, len(cache)))
+
+    cache = kind.make(5, budget=Budget())
+    assert attached == [(cache, 5, 0)]
+    with pytest.raises(TypeError, match=r"^budget must .*got "):
+        kind.make(5, budget=5)
+
+
 def test_constructor_needs_its_arguments() -> None:
     """maxsize, ttl and ttu are required."""
     for cls, given in ((LRUCache, []), (TTLCache, []), (TTLCache, [1]), (TLRUCache, []), (TLRUCache, [1])):

@@ -188,7 +188,9 @@ def test_resize_to_nothing(kind: Kind) -> None:
     assert len(cache) == 100
 
 
-@pytest.mark.parametrize(("wrong", "error"), [(-1, ValueError), (float("nan"), ValueError), (None, TypeError), ("3", TypeError), (True, TypeError)])
+@pytest.mark.parametrize(
+    ("wrong", "error"), [(-1, ValueError), (float("nan"), ValueError), (None, TypeError), ("3", TypeError), (True, TypeError)]
+)
 def test_resize_refuses_what_the_constructor_refuses(kind: Kind, wrong: Any, error: type[Exception]) -> None:
     """A bad bound is refused and nothing is evicted."""
     cache = filled(kind)

@@ -24,7 +24,9 @@ def counted(cache: Any) -> dict[str, float]:
 def test_a_new_cache_counted_nothing(kind: Kind) -> None:
     """All counters start at 0, sizes are those of the cache."""
     stats = kind.make(7).stats()
-    assert stats == CacheStats(hits=0, misses=0, loads=0, load_failures=0, load_seconds=0.0, evictions=0, expirations=0, collections=0, currsize=0, maxsize=7)
+    assert stats == CacheStats(
+        hits=0, misses=0, loads=0, load_failures=0, load_seconds=0.0, evictions=0, expirations=0, collections=0, currsize=0, maxsize=7
+    )
 
 
 def test_stats_are_a_frozen_snapshot(kind: Kind) -> None:

@@ -209,12 +209,15 @@ def test_a_cycle_through_the_callables_is_collected(kind: Kind) -> None:
     """on_remove and getsizeof that hold the cache keep it from nothing."""
     import gc
 
-    holder: list[Any] = []
-    cache = kind.make(getsizeof=lambda _value: bool(holder) or 1, on_remove=lambda *_: holder)
-    cache["a"] = 1
-    holder.append(cache)
-    watch = weakref.ref(cache)
-    del cache, holder
+
+    def make() -> weakref.ref[Any]:
+        holder: list[Any] = []
+        cache = kind.make(getsizeof=lambda _value: bool(holder) or 1, on_remove=lambda *_: holder)
+        cache["a"] = 1
+        holder.append(cache)
+        return weakref.ref(cache)
+
+    watch = make()
     gc.collect()
     assert watch() is None
 

@@ -124,7 +124,9 @@ def test_fork_while_user_code_runs_in_a_write(kind: Kind) -> None:
 def test_fork_by_the_thread_that_is_inside(kind: Kind) -> None:
     """A fork made from inside a callback gives the child a cache that works, and the parent too."""
     statuses: list[int] = []
-    cache = kind.make(2, on_remove=lambda *_: statuses.append(in_child(lambda: (cache.update(x=1), cache.get("x")))) if not statuses else None)
+    cache = kind.make(
+        2, on_remove=lambda *_: statuses.append(in_child(lambda: (cache.update(x=1), cache.get("x")))) if not statuses else None
+    )
     cache.update(a=1, b=2, c=3)
     assert statuses == [0]
     assert list(cache) == ["b", "c"]

@@ -43,7 +43,9 @@ OUTER: dict[str, Operation] = {
     "==": lambda cache, _key: cache == dict.fromkeys(["a", "b", "c"]),
     "copy": lambda cache, _key: cache.copy(),
     "in": lambda cache, key: key in cache,
-    "init": lambda cache, _key: cache.__init__(SIZE, *([5] if hasattr(cache, "ttl") else [lambda _k, _v, now: now + 5] if hasattr(cache, "ttu") else [])),
+    "init": lambda cache, _key: cache.__init__(
+        SIZE, *([5] if hasattr(cache, "ttl") else [lambda _k, _v, now: now + 5] if hasattr(cache, "ttu") else [])
+    ),
 }
 
 # What the bomb does from the inside.
@@ -245,7 +247,14 @@ def test_comparison_of_a_value(kind: Kind, outer: str) -> None:
 @pytest.mark.parametrize("inner", INNER)
 def test_expired_value_with_a_finaliser(timed: Kind, inner: str) -> None:
     """A value that expired and whose `__del__` calls back, removed by each operation that expires."""
-    for remove in (len, repr, lambda cache: cache.expire(), lambda cache: cache.__setitem__("n", 1), lambda cache: cache.evict(), lambda cache: cache.currsize):
+    for remove in (
+        len,
+        repr,
+        lambda cache: cache.expire(),
+        lambda cache: cache.__setitem__("n", 1),
+        lambda cache: cache.evict(),
+        lambda cache: cache.currsize,
+    ):
         clock = Clock()
         fuse = Fuse()
         cache = timed.make(SIZE, ttl=5, clock=clock)

@@ -144,7 +144,9 @@ def test_time_passes_before_the_first_item(timed: Kind, clock: Clock) -> None:
     assert [list(iterator) for iterator in iterators] == [[], [], [], []]
 
 
-@pytest.mark.parametrize("change", [lambda cache: cache.clear(), lambda cache: cache.pop(5), lambda cache: cache.update({9: 9})], ids=["clear", "pop", "update"])
+@pytest.mark.parametrize(
+    "change", [lambda cache: cache.clear(), lambda cache: cache.pop(5), lambda cache: cache.update({9: 9})], ids=["clear", "pop", "update"]
+)
 def test_changes_before_the_first_next(kind: Kind, change: Any) -> None:
     """Changes between iter() and the first next() raise nothing."""
     cache = six(kind)

@@ -132,7 +132,12 @@ def test_mutated_hash_never_wedges_the_cache(kind: Kind) -> None:
 
 def test_mutated_hash_leaks_nothing(kind: Kind) -> None:
     """The lost keys and their values are freed when they are evicted, cleared or popped."""
-    for let_go in (lambda cache: cache.evict(2), lambda cache: cache.clear(), lambda cache: (cache.popitem(), cache.popitem()), lambda cache: cache.resize(0)):
+    for let_go in (
+        lambda cache: cache.evict(2),
+        lambda cache: cache.clear(),
+        lambda cache: (cache.popitem(), cache.popitem()),
+        lambda cache: cache.resize(0),
+    ):
         cache = kind.make(2)
         keys = [Mutable(1), Mutable(2)]
         watch = [weakref.ref(key) for key in keys]

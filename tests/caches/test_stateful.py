@@ -314,5 +314,3 @@ TestTTL = TTLMachine.TestCase
 TestWeightedTTL = WeightedTTLMachine.TestCase
 TestTLRU = TLRUMachine.TestCase
 TestWeightedTLRU = WeightedTLRUMachine.TestCase
-
-

@@ -156,7 +156,10 @@ def test_weights(kind: Kind) -> None:
     assert cache.currsize == sum(cache.values())
 
 
-@pytest.mark.parametrize(("look", "weighted"), [("len", False), ("list", False), *((look, weighted) for look in ("currsize", "copy", "stats") for weighted in (False, True))])
+@pytest.mark.parametrize(
+    ("look", "weighted"),
+    [("len", False), ("list", False), *((look, weighted) for look in ("currsize", "copy", "stats") for weighted in (False, True))],
+)
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_nobody_ever_sees_too_much(kind: Kind, look: str, weighted: bool) -> None:
     """However closely others look while entries are stored and replaced, they never see the bound exceeded."""

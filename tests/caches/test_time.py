@@ -151,7 +151,13 @@ def test_ttl_for_one_item(timed: Kind, clock: Clock) -> None:
     cache.set("delta", 4, ttl=timedelta(seconds=3))
     cache.set("plain", 5)
     assert [cache.ttl_of(key) for key in cache] == [2, 50, math.inf, 3, 10]
-    for moment, left in ((2, ["long", "ever", "delta", "plain"]), (3, ["long", "ever", "plain"]), (10, ["long", "ever"]), (50, ["ever"]), (1e12, ["ever"])):
+    for moment, left in (
+        (2, ["long", "ever", "delta", "plain"]),
+        (3, ["long", "ever", "plain"]),
+        (10, ["long", "ever"]),
+        (50, ["ever"]),
+        (1e12, ["ever"]),
+    ):
         clock.jump(moment)
         assert list(cache) == left
         assert len(cache) == len(left)
@@ -467,7 +473,13 @@ def test_one_look_at_the_clock_for_one_operation(timed: Kind) -> None:
             return super().__call__()
 
     cache = timed.make(5, ttl=2, clock=Restless())
-    for operation in (lambda: cache["a"], lambda: cache.get("a"), lambda: cache.pop("a"), lambda: cache.setdefault("a", 2), lambda: cache.peek("a")):
+    for operation in (
+        lambda: cache["a"],
+        lambda: cache.get("a"),
+        lambda: cache.pop("a"),
+        lambda: cache.setdefault("a", 2),
+        lambda: cache.peek("a"),
+    ):
         cache["a"] = 1
         assert operation() == 1
 

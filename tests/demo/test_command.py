@@ -9,9 +9,10 @@ import pytest
 
 from safemem import LRUCache
 from safemem.cli import main
-from safemem.demo import ROWS, growing_dict, load_rows
+from safemem.demo import ROWS, crossref, growing_dict, load_rows
+from safemem.demo.corpus import Corpus
+from safemem.demo.crossref import Module
 
-NUMBER = int | float
 WAY = {"write": str, "live": int, "built": int, "bytes": int, "facts": dict, "seconds": float}
 ROW = {
     "name": str,
@@ -122,6 +123,22 @@ def test_interrupted_anywhere(row, tree, capsys, monkeypatch):
         assert main(["demo", str(tree), "--row", row]) == 130
     assert capsys.readouterr().err == "safemem: interrupted\n"
     assert main(["demo", str(tree), "--row", row]) == 0
+
+
+def test_interrupted_within_a_cache(tree, capsys, monkeypatch):
+    """Ctrl-C while a safemem cache computes a value: the same, and the cache is fit for the next run."""
+    calls = iter(range(60))
+
+    def parse(corpus: Corpus, path: str) -> Module:
+        if next(calls) == 50:
+            raise KeyboardInterrupt
+        return crossref.parse(corpus, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(growing_dict, "parse", parse)
+        assert main(["demo", str(tree), "--row", "growing_dict"]) == 130
+    assert capsys.readouterr().err == "safemem: interrupted\n"
+    assert main(["demo", str(tree), "--row", "growing_dict"]) == 0
 
 
 def test_out_of_memory(tree, capsys, monkeypatch):

@@ -26,6 +26,19 @@ def run_script(path: Path, *arguments: str, limit: float = 60.0, **environment: 
     )
 
 
+def run_code(code: str, *options: str, limit: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """Run a piece of Python, with options for the interpreter; return it finished, whatever its status."""
+    paths = os.pathsep.join([str(Path(safemem.__file__).parent.parent), str(TESTS)])
+    return subprocess.run(
+        [sys.executable, *options, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        check=False,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+
+
 def assert_clean(done: subprocess.CompletedProcess[str]) -> None:
     """Fail with everything the script said unless it ended with 0; a death by signal is a negative status."""
     assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -67,7 +67,7 @@ def main() -> None:
         if pid == 0:
             try:
                 child()
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - a child must not go on as its parent
                 sys.excepthook(*sys.exc_info())
                 os._exit(1)
             os._exit(0)

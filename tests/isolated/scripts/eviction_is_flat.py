@@ -8,7 +8,12 @@ from helpers.leak import Unique, flat
 from safemem import LRUCache, TLRUCache, TTLCache
 
 if __name__ == "__main__":
-    for cache in (LRUCache(50), LRUCache(50, lambda _value: 1), TTLCache(50, 60, Clock()), TLRUCache(50, lambda _k, _v, now: now + 60, Clock())):
+    for cache in (
+        LRUCache(50),
+        LRUCache(50, lambda _value: 1),
+        TTLCache(50, 60, Clock()),
+        TLRUCache(50, lambda _k, _v, now: now + 60, Clock()),
+    ):
 
         def work(number: int, cache: LRUCache[str, Unique] = cache) -> None:
             cache[f"key {number}"] = Unique()
