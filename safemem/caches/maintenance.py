@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import os
+from _queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from cachetools import Cache
@@ -18,10 +19,9 @@ from cachetools import Cache
 from safemem.core import new_lock, report_unraisable
 
 if TYPE_CHECKING:
-    from _queue import SimpleQueue
     from datetime import timedelta
     from threading import Thread
-    from typing import Self, TypeAlias
+    from typing import Protocol, Self, TypeAlias
 
     class _Expires(Protocol):
         def expire(self) -> object: ...
@@ -141,8 +141,6 @@ class _Shift:
     __slots__ = ("bell", "over", "owner", "pid", "thread")
 
     def __init__(self, owner: maintain) -> None:
-        from _queue import SimpleQueue
-
         self.bell: SimpleQueue[Any] = SimpleQueue()
         self.over = False
         self.owner = ref(owner, self.bell.put)
@@ -154,44 +152,51 @@ class _Shift:
 
 
 class _Upkeep:
-    """What a `maintain` object shares with its thread; its lock is held for a moment only, and never while a cache is tended."""
+    """What a `maintain` object shares with its thread.
+
+    Its lock is held for a moment, never while a cache is tended, and nobody lets go of a cache while holding it.
+    """
 
     __slots__ = ("_lock", "_refs", "_shift", "_wanted", "interval")
 
     def __init__(self, interval: float) -> None:
         self.interval = interval
         self._lock = new_lock()
-        self._refs: list[ref[Any]] = []
+        self._refs: dict[int, ref[Any]] = {}  # by id(cache)
         self._shift: _Shift | None = None
         self._wanted = False
 
     def caches(self) -> list[Any]:
-        return [cache for held in [*self._refs] if (cache := held()) is not None]
+        return [cache for held in [*self._refs.values()] if (cache := held()) is not None]
 
     def runs(self) -> bool:
         shift = self._shift
         return shift is not None and shift.goes_on()
 
     def add(self, cache: Any, owner: maintain) -> None:
+        alive: list[Any] = []  # let go of after the lock
         with self._lock:
-            refs = [held for held in self._refs if held() is not None]
-            if all(held() is not cache for held in refs):
-                shift = self._shift
-                refs.append(ref(cache) if shift is None else ref(cache, shift.bell.put))
-            self._refs = refs
+            shift = self._shift
+            if shift is None or not shift.goes_on():  # nobody hears of those that are gone
+                alive += self.caches()
+                self._refs = {id(other): ref(other) for other in alive}
+            held = self._refs.get(id(cache))
+            if held is None or held() is not cache:
+                self._refs[id(cache)] = ref(cache) if shift is None else ref(cache, shift.bell.put)
             if self._wanted:
                 self.start(owner)
 
     def start(self, owner: maintain) -> None:
         from threading import Thread
 
+        alive: list[Any] = []  # let go of after the lock
         with self._lock:
             self._wanted = True
-            if self.runs() or not self.caches():
+            alive += self.caches()
+            if self.runs() or not alive:
                 return
             self._shift = shift = _Shift(owner)
-            # References that ring this thread's bell; those of an earlier one go.
-            self._refs = [ref(cache, shift.bell.put) for cache in self.caches()]
+            self._refs = {id(cache): ref(cache, shift.bell.put) for cache in alive}  # from now on they ring this bell
             thread = Thread(target=_work, args=(self, shift), name="safemem-maintain", daemon=True)
             try:
                 thread.start()
@@ -217,33 +222,34 @@ class _Upkeep:
         thread.join(timeout)
         return not thread.is_alive()
 
-    def idle(self, shift: _Shift) -> bool:
-        """End a shift that has nothing to tend any more; add() begins a new one."""
+    def forget(self, dead: ref[Any], shift: _Shift) -> None:
+        """Drop a reference to a cache that is gone; without any cache the shift ends, and add() begins a new one."""
         with self._lock:
-            self._refs = [held for held in self._refs if held() is not None]
-            if self._refs:
-                return False
-            shift.over = True
-            if self._shift is shift:
+            if self._shift is not shift:
+                return
+            self._refs = {number: held for number, held in self._refs.items() if held is not dead}
+            if not self._refs:
+                shift.over = True
                 self._shift = None
-            return True
 
     def tend(self) -> None:
-        for held in [*self._refs]:
+        for held in [*self._refs.values()]:
             _tend(held)
 
 
 def _work(upkeep: _Upkeep, shift: _Shift) -> None:
-    from _queue import Empty
-
     due = monotonic() + upkeep.interval
-    while shift.goes_on() and not upkeep.idle(shift):
+    while shift.goes_on():
         try:
-            shift.bell.get(timeout=max(0.0, min(due - monotonic(), _LONGEST_SLEEP)))
+            message = shift.bell.get(timeout=max(0.0, min(due - monotonic(), _LONGEST_SLEEP)))
         except Empty:
             if monotonic() >= due:
                 upkeep.tend()
                 due = monotonic() + upkeep.interval
+        else:
+            if message is not None:
+                upkeep.forget(message, shift)
+            del message
 
 
 def _tend(held: ref[Any]) -> None:

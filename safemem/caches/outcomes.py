@@ -7,16 +7,17 @@ is deleted before its frame ends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import NoReturn, TypeVar
 
     from safemem.caches.circles import Run
 
-__all__ = ["NOTHING", "Failure", "Flight", "find", "raise_again", "remove"]
+    F = TypeVar("F", bound="Flight")  # a bound in quotes is compiled when it is met, for a millisecond
 
-F = TypeVar("F", bound="Flight")
+__all__ = ["NOTHING", "Failure", "Flight", "find", "raise_again", "remove"]
 
 NOTHING: Final = object()
 

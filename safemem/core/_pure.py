@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from safemem._compat import MISSING, D, K, V
 from safemem.core._report import report_unraisable
-from safemem.core._tables import EXPLICIT, KEY, REPLACED, SIZE, SLOT, VALUE, WEIGHT, Entry, Gone, Tables
+from safemem.core._tables import EXPLICIT, KEY, REPLACED, SIZE, VALUE, WEIGHT, Entry, Gone, Tables
 from safemem.errors import ValueTooLargeError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class LRUCore(Tables[K, V]):
 
     def __setitem__(self, key: K, value: V, now: Any = None, deadline: Any = None) -> None:
         # `_set`, written out for the most frequent case: entries are only counted, nothing is due, nothing is being loaded.
-        if not self._simple or (deadline is not None and self._is_due(now, deadline)):
+        if not self._simple:
             self._set(key, value, now, deadline)
             return
         entry = replaced = victim = None
@@ -122,7 +122,9 @@ class LRUCore(Tables[K, V]):
                 self._replay()
             index = self._index
             order = self._order
-            if key in index:
+            if deadline is not None and self._is_due(now, deadline):
+                pass  # another case
+            elif key in index:
                 try:
                     entry = index[key]
                 except KeyError:  # removed by what the comparison called: another case
@@ -198,12 +200,8 @@ class LRUCore(Tables[K, V]):
     def setdefault(self, key: K, default: V) -> V: ...
     def setdefault(self, key: K, default: Any = None) -> Any:
         """Return the value of `key`, or store `default` and return that; one atomic step."""
-        entry = self._index.get(key)
-        if entry is not None:
-            self._log.append(entry[SLOT])
-            return entry[VALUE]
-        next(self._misses)
-        return self._store_absent(key, default, None)
+        value: Any = self.get(key, MISSING)
+        return self._store_absent(key, default, None) if value is MISSING else value
 
     def _store_absent(self, key: K, value: Any, token: list[int] | None) -> Any:
         """Store `value` unless the key is there, and return what is there; `token`: of `_begin_load`, if it is a load."""

@@ -15,7 +15,7 @@ from itertools import pairwise
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic
 
-from safemem._compat import MISSING, K, T, V
+from safemem._compat import K, T, V
 from safemem.core._clock import Clock
 from safemem.core._pure import LRUCore
 from safemem.core._tables import DEADLINE, EXPIRED, KEY, VALUE, WEIGHT, Entry, Gone
@@ -132,11 +132,6 @@ class TTLCore(LRUCore[K, V], Generic[K, V, T]):
     def __setitem__(self, key: K, value: V) -> None:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
         now, deadline = self._time_of(key, value)
         _store(self, key, value, now, deadline)
-
-    def setdefault(self, key: K, default: Any = None) -> Any:
-        """Return the value of `key`, or store `default` and return that; one atomic step."""
-        value = self.get(key, MISSING)
-        return self._store_absent(key, default, None) if value is MISSING else value
 
     def _set_for(self, key: K, value: V, ttl: Any) -> None:
         """Store a value that expires after `ttl`."""

@@ -3,71 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import gc
 import inspect
-import threading
 import weakref
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import cachetools
 import pytest
+from helpers.aio import Gate, in_loop, turns
 from helpers.clock import Clock
 from helpers.collect import Thing, freed_by_count
-from helpers.threads import run_threads
 
 from safemem import cached
-
-LIMIT = 20
-
-
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an async test in a loop of its own, within a limit; anything the loop complains about fails the test."""
-
-    @functools.wraps(test)
-    def wrapper(*args: Any, **kwargs: Any) -> None:
-        complaints: list[dict[str, Any]] = []
-
-        async def main() -> None:
-            asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
-            await asyncio.wait_for(test(*args, **kwargs), LIMIT)
-
-        asyncio.run(main())
-        gc.collect()
-        assert not complaints
-
-    return wrapper
-
-
-async def turns(count: int = 5) -> None:
-    """Let the others run for a while."""
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-class Gate:
-    """A cached coroutine function that waits for its gate, and what went on in it."""
-
-    def __init__(self, **options: Any) -> None:
-        self.calls: list[Any] = []
-        self.cancelled: list[Any] = []
-        self.gate = asyncio.Event()
-        self.error: BaseException | None = None
-
-        @cached(**options)
-        async def function(x: Any) -> Thing:
-            self.calls.append(x)
-            try:
-                await self.gate.wait()
-            except asyncio.CancelledError:
-                self.cancelled.append(x)
-                raise
-            if self.error is not None:
-                raise self.error
-            return Thing(x)
-
-        self.function = function
 
 
 @in_loop
@@ -452,144 +398,3 @@ async def test_class_and_static_methods() -> None:
     for method, expected in ((Owner.one, (Owner, 1)), (Owner.two, (Owner, 1)), (Owner.three, 1), (Owner.four, 1)):
         assert await method(1) == await method(1) == expected
         assert method.cache_info()[:2] == (1, 1)
-
-
-@in_loop
-async def test_context_variables_are_the_first_callers() -> None:
-    """The run sees the context of who asked first."""
-    import contextvars
-
-    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
-
-    @cached
-    async def function() -> str:
-        await asyncio.sleep(0)
-        return variable.get()
-
-    async def ask(value: str) -> str:
-        variable.set(value)
-        return await function()
-
-    assert await asyncio.gather(ask("first"), ask("second")) == ["first", "first"]
-
-
-@in_loop
-async def test_nothing_is_left_of_the_tasks() -> None:
-    """After success, failure and cancellation no task and no exception is kept."""
-    gate = Gate()
-    watch: list[weakref.ref[Any]] = []
-    for error, cancel in ((None, False), (LookupError(), False), (None, True)):
-        gate.error = error
-        gate.gate.clear()
-        tasks = [asyncio.ensure_future(gate.function(len(watch))) for _ in range(3)]
-        await turns()
-        watch += [weakref.ref(task) for task in tasks]
-        if cancel:
-            tasks[0].cancel()
-        gate.gate.set()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        del tasks
-    gate.error = error = None
-    await turns()
-    gc.collect()
-    assert [reference() for reference in watch] == [None] * 9
-    assert len(asyncio.all_tasks()) == 2 or len(asyncio.all_tasks()) == 1
-
-
-def test_a_coroutine_that_is_never_awaited() -> None:
-    """Calling without awaiting warns as a coroutine does, and blocks nobody."""
-
-    @cached
-    async def function(x: int) -> int:
-        return x
-
-    with pytest.warns(RuntimeWarning, match="never awaited"):
-        function(1)
-        gc.collect()
-    assert asyncio.run(function(1)) == 1
-
-
-def test_loops_one_after_another() -> None:
-    """Results of one loop are found in the next."""
-    calls: list[int] = []
-
-    @cached
-    async def function(x: int) -> int:
-        calls.append(x)
-        await asyncio.sleep(0)
-        return x
-
-    assert [asyncio.run(function(1)) for _ in range(3)] == [1, 1, 1]
-    assert calls == [1]
-
-
-def test_a_loop_that_was_closed_in_the_middle() -> None:
-    """A flight of a loop that ended before the flight did blocks nobody."""
-
-    @cached
-    async def function(forever: list[bool]) -> int:
-        if forever[0]:
-            await asyncio.Event().wait()
-        return 5
-
-    class Hashable(list[bool]):
-        def __hash__(self) -> int:
-            return 1
-
-    argument = Hashable([True])
-
-    async def start() -> None:
-        task = asyncio.ensure_future(function(argument))
-        await turns()
-        assert not task.done()
-
-    asyncio.run(start())
-    argument[0] = False
-    assert asyncio.run(asyncio.wait_for(function(argument), LIMIT)) == 5
-
-
-def test_loops_side_by_side() -> None:
-    """Loops in several threads never wait for each other's flights for ever, and all get a result."""
-    calls: list[int] = []
-    started = threading.Barrier(4, timeout=LIMIT)
-
-    @cached
-    async def function(x: int) -> int:
-        calls.append(x)
-        await asyncio.sleep(0.01)
-        return x
-
-    results: list[int] = []
-
-    def work(_number: int) -> None:
-        started.wait()
-        results.append(asyncio.run(asyncio.wait_for(function(1), LIMIT)))
-
-    run_threads(4, work)
-    assert results == [1, 1, 1, 1]
-    assert len(calls) <= 4
-
-
-def test_threads_and_loops() -> None:
-    """Threads and loops use one cache without waiting for each other."""
-    from safemem import LRUCache
-
-    cache: LRUCache[str, Any] = LRUCache(10)
-    inside, leave = threading.Event(), threading.Event()
-
-    def slow() -> str:
-        inside.set()
-        assert leave.wait(LIMIT)
-        return "thread"
-
-    thread = threading.Thread(target=cache.get_or_create, args=("key", slow))
-    thread.start()
-    assert inside.wait(LIMIT)
-
-    async def quick() -> str:
-        return "loop"
-
-    assert asyncio.run(asyncio.wait_for(cache.aget_or_create("key", quick), LIMIT)) == "loop"
-    leave.set()
-    thread.join(LIMIT)
-    assert cache["key"] == "loop"

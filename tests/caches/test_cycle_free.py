@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -209,7 +210,6 @@ def test_a_cycle_through_the_callables_is_collected(kind: Kind) -> None:
     """on_remove and getsizeof that hold the cache keep it from nothing."""
     import gc
 
-
     def make() -> weakref.ref[Any]:
         holder: list[Any] = []
         cache = kind.make(getsizeof=lambda _value: bool(holder) or 1, on_remove=lambda *_: holder)
@@ -331,16 +331,18 @@ def test_cached_methods(decorate: Any) -> None:
 
 def test_cached_recursion() -> None:
     """The RecursionError of a function that needs its own result leaves nothing."""
+    itself: list[Any] = []
+
+    @cached
+    def endless(x: int) -> int:
+        return itself[0](x) + 1
+
+    itself.append(endless)
     with no_cyclic_garbage():
-
-        @cached
-        def endless(x: int) -> int:
-            return endless(x) + 1
-
         for _ in range(3):
             with pytest.raises(RecursionError):
                 endless(1)
-        del endless
+    itself.clear()
 
 
 def test_cached_coroutines() -> None:
@@ -377,9 +379,27 @@ def test_cached_coroutines() -> None:
         loop.close()
 
 
+def waited_for(flights: Any) -> None:
+    """Have three threads wait for the failing flight of a fourth."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        entered.set()
+        leave.wait(10)
+        fail()
+
+    threads = [threading.Thread(target=call, args=(flights.do, "slow", slow)) for _ in range(4)]
+    threads[0].start()
+    entered.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    leave.set()
+    for thread in threads:
+        thread.join(10)
+
+
 def test_flights() -> None:
     """Single flights leave nothing: value, failure, recursion, waiters."""
-    import threading
 
     def chain(flights: Any) -> Any:
         return flights.do("a", lambda: flights.do("b", lambda: flights.do("a", int)))
@@ -392,22 +412,8 @@ def test_flights() -> None:
         call(flights.do, [], Thing)
         call(flights.do, Sour(), Thing)
         call(chain, flights)
-        entered, leave = threading.Event(), threading.Event()
-
-        def slow() -> None:
-            entered.set()
-            leave.wait(10)
-            fail()
-
-        threads = [threading.Thread(target=call, args=(flights.do, "slow", slow)) for _ in range(4)]
-        threads[0].start()
-        entered.wait(10)
-        for thread in threads[1:]:
-            thread.start()
-        leave.set()
-        for thread in threads:
-            thread.join(10)
-        del flights, threads, thread, entered, leave, slow
+        waited_for(flights)
+        del flights
 
 
 def test_maintained_caches(kind: Kind) -> None:

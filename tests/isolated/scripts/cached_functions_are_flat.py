@@ -34,6 +34,7 @@ if __name__ == "__main__":
         decorated = decorate(function)
 
         def work(number: int, decorated: Any = decorated) -> None:
+            """Call in every way."""
             ignore(lambda: decorated(f"argument {number}"), LookupError)
             ignore(lambda: decorated(f"argument {number}", y=f"y {number}"), LookupError)
             ignore(lambda: decorated([number]), TypeError)
@@ -47,6 +48,7 @@ if __name__ == "__main__":
         x, y = Unique(1), Unique(2)
 
         def again(decorated: Any = decorated, x: Unique = x, y: Unique = y) -> None:
+            """Call, then forget."""
             decorated(x, y=y)
             decorated(x, y=y)
             decorated(y)

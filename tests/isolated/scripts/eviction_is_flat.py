@@ -16,6 +16,7 @@ if __name__ == "__main__":
     ):
 
         def work(number: int, cache: LRUCache[str, Unique] = cache) -> None:
+            """Write a little of everything."""
             cache[f"key {number}"] = Unique()
             cache[f"key {number}"] = Unique()
             cache.get(f"key {number - 20}")

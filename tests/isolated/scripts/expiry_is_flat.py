@@ -12,6 +12,7 @@ if __name__ == "__main__":
     for cache in (TTLCache(10**9, 50, clock), TLRUCache(10**9, lambda _k, _v, now: now + 50, clock)):
 
         def work(number: int, cache: TTLCache[str, Unique] = cache) -> None:
+            """Write a little of everything."""
             clock.tick()
             cache[f"key {number}"] = Unique()
             cache.set(f"own {number}", Unique(), ttl=1 + number * 7919 % 90)
