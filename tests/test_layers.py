@@ -12,6 +12,7 @@ import pytest
 import safemem
 
 PACKAGE = Path(safemem.__file__).resolve().parent
+TESTS = Path(__file__).resolve().parent
 
 # A room is a module or a package directly below safemem/. A module imports from its own room and from lower floors;
 # on the lowest and the highest floor, whose rooms are parts of one thing, from neighbours too.
@@ -183,3 +184,11 @@ def test_module_says_what_it_is(name):
     text = ast.get_docstring(ast.parse(MODULES[name].read_text(encoding="utf-8")))
     assert text, f"{name} has no docstring"
     assert text.splitlines()[0].endswith((".", ":")), f"{name}: {text.splitlines()[0]!r} is no sentence"
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.relative_to(TESTS).as_posix())
+def test_every_test_states_its_expectation(path):
+    """A test has a docstring whose first line is a sentence; copies of other projects' tests are as they are."""
+    functions = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.FunctionDef)]
+    silent = [node.name for node in functions if node.name.startswith("test_") and not ast.get_docstring(node)]
+    assert silent == [] or "vendor" in path.parts

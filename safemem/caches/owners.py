@@ -15,20 +15,29 @@ from safemem._compat import MISSING
 from safemem.core import new_lock
 from safemem.errors import CycleWarning
 
-__all__ = ["Owned", "Owners", "warn_if_pinned"]
+__all__ = ["Owners", "warn_if_pinned"]
 
 _read_attribute: Final = object.__getattribute__
 _write_attribute: Final = object.__setattr__
 
+O = TypeVar("O")  # noqa: E741 - reads well where it is used
 
-class Owned:
-    """Base of the objects that belong to an owner; knows whose it is, weakly."""
 
-    __slots__ = ("__weakref__", "home", "owner")
+class _Handle(weakref.ref[Any], Generic[O]):
+    """A weak reference to an owner that holds what it owns; `home` says for which method.
 
-    def __init__(self, owner: object, home: object) -> None:
-        self.owner = weakref.ref(owner)
-        self.home = home
+    The callback is the slot's own deletion, a function of the interpreter's: no lock is taken and no Python code runs when an owner dies,
+    and what it owned goes, even if a copy of its `__dict__` still has this handle.
+    """
+
+    __slots__ = ("home", "owned")
+
+    home: object
+    owned: O
+
+    # Two handles in the dictionaries of two owners must not compare the owners, which may be comparing their dictionaries.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An owner's copy or pickle takes its __dict__ along. What lies there belongs to the original alone.
@@ -36,12 +45,12 @@ class Owned:
 
 
 class _Nobody:
-    """What a copy or pickle of an owner has in place of what its original owned."""
+    """What a deep copy or pickle of an owner has in place of its original's handle."""
 
     __slots__ = ()
     home = None
 
-    def owner(self) -> object:
+    def __call__(self) -> object:
         """Return an owner that no object is."""
         return MISSING
 
@@ -53,21 +62,7 @@ def _nobody() -> _Nobody:
     return _Nobody()
 
 
-O = TypeVar("O", bound=Owned)  # noqa: E741 - reads well where it is used
-
-
-class _OwnerRef(weakref.ref[Any], Generic[O]):
-    """A weak reference to an owner without a `__dict__`, which holds the owner's object.
-
-    The callback is the slot's own deletion, a function of the interpreter's: no lock is taken and no Python code runs when an owner dies.
-    """
-
-    __slots__ = ("owned",)
-
-    owned: O
-
-
-_let_go: Final[Any] = vars(_OwnerRef)["owned"].__delete__
+_let_go: Final[Any] = vars(_Handle)["owned"].__delete__
 
 
 class Owners(Generic[O]):
@@ -79,55 +74,58 @@ class Owners(Generic[O]):
         self.home = object()
         self._attribute = attribute
         self.lock = new_lock()
-        self._table: dict[int, _OwnerRef[O]] = {}
+        self._table: dict[int, _Handle[O]] = {}
         self._sweep_at = 64
 
     def find(self, owner: Any) -> O | None:
         """Return the owner's object, if it has one."""
-        owned = self._look_up(owner)
-        return owned if owned is not None and owned.home is self.home and owned.owner() is owner else None
+        handle = self._look_up(owner)
+        return handle.owned if handle is not None and handle.home is self.home and handle() is owner else None
 
-    def _look_up(self, owner: Any) -> O | None:
+    def _look_up(self, owner: Any) -> _Handle[O] | None:
         try:
             return self._read(owner)
         except (AttributeError, KeyError):
-            ref = self._table.get(id(owner))
-            return ref.owned if ref is not None and ref() is owner else None
+            return self._table.get(id(owner))
 
-    def _read(self, owner: Any) -> O:
+    def _read(self, owner: Any) -> _Handle[O]:
         if isinstance(owner, type):
             return type.__getattribute__(owner, "__dict__")[self._attribute]  # type: ignore[no-any-return]
         return _read_attribute(owner, self._attribute)  # type: ignore[no-any-return]
 
     def give(self, owner: Any, owned: O) -> O:
-        """Make `owned` the owner's object, unless another thread was quicker; return the one that is."""
+        """Make `owned` the owner's object, unless another thread was quicker; return the one that is.
+
+        TypeError if the owner cannot be weakly referenced.
+        """
+        handle: _Handle[O] = _Handle(owner, _let_go)
+        handle.owned = owned
+        handle.home = self.home
         with self.lock:
             there = self._look_up(owner)
-            if there is not None and there.owner() is owner:
+            if there is not None and there() is owner:
                 if there.home is self.home:
-                    return there
+                    return there.owned
                 self._attribute += f"#{id(self):x}"  # a method of the same name of a class of the same name
             try:
                 if isinstance(owner, type):
-                    type.__setattr__(owner, self._attribute, owned)
+                    type.__setattr__(owner, self._attribute, handle)
                 elif type(owner).__dictoffset__:
-                    _write_attribute(owner, self._attribute, owned)
+                    _write_attribute(owner, self._attribute, handle)
                 else:
-                    self._tabulate(owner, owned)
+                    self._tabulate(owner, handle)
             except (AttributeError, TypeError):  # a class that guards its attributes in C
-                self._tabulate(owner, owned)
+                self._tabulate(owner, handle)
             return owned
 
-    def _tabulate(self, owner: Any, owned: O) -> None:
+    def _tabulate(self, owner: Any, handle: _Handle[O]) -> None:
         table = self._table
         if len(table) >= self._sweep_at:
-            for number, ref in list(table.items()):
-                if ref() is None:
+            for number, other in list(table.items()):
+                if other() is None:
                     table.pop(number, None)
             self._sweep_at = 2 * len(table) + 64
-        own: _OwnerRef[O] = _OwnerRef(owner, _let_go)
-        own.owned = owned
-        table[id(owner)] = own
+        table[id(owner)] = handle
 
 
 def warn_if_pinned(owner: object, value: object, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 from safemem._compat import MISSING
 from safemem.caches.base import check_callable
 from safemem.caches.flight import SingleFlight
-from safemem.caches.owners import Owned, Owners
+from safemem.caches.owners import Owners
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +23,12 @@ R = TypeVar("R")
 _under_way: set[tuple[int, str | None]] = set()
 
 
-class _Value(Owned):
+class _Value:
     """The value of one instance without a `__dict__`."""
 
     __slots__ = ("value",)
 
-    def __init__(self, owner: object, home: object) -> None:
-        super().__init__(owner, home)
+    def __init__(self) -> None:
         self.value: Any = MISSING
 
 
@@ -172,14 +171,13 @@ class _SlottedCachedProperty(cached_property[R]):
         if value is not None:
             return value
         try:
-            value = _Value(instance, owners.home)
+            return owners.give(instance, _Value())
         except TypeError:
             msg = (
                 f"cannot cache {self.attrname!r} for {type(instance).__name__!r} objects, which have no __dict__ and cannot be weakly referenced:"
                 " add '__weakref__' to the __slots__ of the class (for a dataclass: weakref_slot=True)"
             )
             raise TypeError(msg) from None
-        return owners.give(instance, value)
 
     def _read(self, instance: Any) -> Any:
         return self._value_of(instance).value

@@ -118,16 +118,16 @@ class ForeignStore:
     The mapping's own code, keys' `__hash__` and `__eq__` included, runs under the lock, which is re-entrant; results are made without it.
     """
 
-    __slots__ = ("_clears", "_flights", "_hits", "_keep_if", "_lock", "_misses", "mapping")
+    __slots__ = ("_flights", "_hits", "_keep_if", "_loading", "_lock", "_misses", "mapping")
 
     def __init__(self, mapping: MutableMapping[Any, Any], keep_if: KeepIf) -> None:
         self.mapping = mapping
         self._keep_if = keep_if
         self._lock = new_lock()
         self._flights: SingleFlight[Any] = SingleFlight()
+        self._loading: dict[Any, object] = {}  # a mark for each key that is being loaded; forgetting the key takes it out
         self._hits = 0
         self._misses = 0
-        self._clears = 0
 
     def get(self, key: Any, default: Any) -> Any:
         """See `Store`."""
@@ -157,7 +157,7 @@ class ForeignStore:
     def clear(self) -> None:
         """See `Store`."""
         with self._lock:
-            self._clears += 1
+            self._loading = {}
             self._hits = 0
             self._misses = 0
             self.mapping.clear()
@@ -165,35 +165,51 @@ class ForeignStore:
     def remove(self, key: Any) -> bool:
         """See `Store`."""
         with self._lock:
-            try:
+            self._loading.pop(key, None)
+            there = key in self.mapping
+            if there:
                 del self.mapping[key]
-            except KeyError:
-                return False
-            return True
+            return there
 
     def _look_up(self, key: Any) -> Any:
+        # `in` first: the mapping may make things up for missing keys, and a KeyError may come out of a key's own __eq__.
+        if key not in self.mapping:
+            return MISSING
         try:
             return self.mapping[key]
-        except KeyError:
+        except KeyError:  # expired meanwhile
             return MISSING
 
     def _make(self, key: Any, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            value = self._look_up(key)
-            clears = self._clears
-        return self._keep(key, make(), clears) if value is MISSING else value
+        value, mark = self._begin(key)
+        try:
+            return self._keep(key, make(), mark) if value is MISSING else value
+        finally:
+            self._end(key, mark)
 
     async def _amake(self, key: Any, make: Callable[[], Awaitable[Any]]) -> Any:
+        value, mark = self._begin(key)
+        try:
+            return self._keep(key, await make(), mark) if value is MISSING else value
+        finally:
+            self._end(key, mark)
+
+    def _begin(self, key: Any) -> tuple[Any, object]:
+        mark = object()
         with self._lock:
             value = self._look_up(key)
-            clears = self._clears
-        return self._keep(key, await make(), clears) if value is MISSING else value
+            return value, self._loading.setdefault(key, mark)
 
-    def _keep(self, key: Any, value: Any, clears: int) -> Any:
+    def _end(self, key: Any, mark: object) -> None:
+        with self._lock:
+            if self._loading.get(key) is mark:
+                self._loading.pop(key, None)
+
+    def _keep(self, key: Any, value: Any, mark: object) -> Any:
         if self._keep_if is not None and not self._keep_if(value):
             return value
         with self._lock:
-            if self._clears != clears:
+            if self._loading.get(key) is not mark:
                 return value
             try:
                 return self.mapping.setdefault(key, value)

@@ -14,7 +14,7 @@ from cachetools import CacheInfo
 from cachetools.keys import hashkey, typedkey
 
 from safemem._compat import MISSING
-from safemem.caches.owners import Owned, Owners, warn_if_pinned
+from safemem.caches.owners import Owners, warn_if_pinned
 from safemem.caches.stores import Store, store_for
 
 if TYPE_CHECKING:
@@ -59,15 +59,14 @@ class Settings:
         return hashkey(*args, **kwargs) if kwargs else args
 
 
-class Memo(Owned):
-    """The results of one function, or of one method for one owner."""
+class Memo:
+    """The results of one method for one owner."""
 
-    __slots__ = ("_memos", "store")
+    __slots__ = ("__weakref__", "_memos", "store")
 
-    def __init__(self, owner: object, home: object, store: Store, memos: dict[int, weakref.ref[Memo]]) -> None:
-        self._memos = memos  # the register of the owners' memos, which holds this one weakly
-        super().__init__(owner, home)
+    def __init__(self, store: Store, memos: dict[int, weakref.ref[Memo]]) -> None:
         self.store = store
+        self._memos = memos  # the register of all owners' memos, which holds this one weakly
         memos[id(self)] = weakref.ref(self)
 
     def __del__(self) -> None:
@@ -195,18 +194,15 @@ class CachedFunction(Generic[P, R]):
             return memo
         self._refuse_shared()
         try:
-            memo = Memo(owner, self._owners.home, self._new_store(), self._memos)
-        except TypeError as error:
-            try:
-                weakref.ref(owner)
-            except TypeError:
-                msg = (
-                    f"cannot cache {self.__qualname__}() for {type(owner).__name__!r} objects, which cannot be weakly referenced:"
-                    " add '__weakref__' to the __slots__ of the class (for a dataclass: weakref_slot=True)"
-                )
-                raise TypeError(msg) from None
-            raise error from None
-        return self._owners.give(owner, memo)
+            return self._owners.give(owner, Memo(self._new_store(), self._memos))
+        except TypeError:
+            if isinstance(owner, type) or hasattr(owner.__class__, "__weakref__"):
+                raise  # the user's own
+            msg = (
+                f"cannot cache {self.__qualname__}() for {type(owner).__name__!r} objects, which cannot be weakly referenced:"
+                " add '__weakref__' to the __slots__ of the class (for a dataclass: weakref_slot=True)"
+            )
+            raise TypeError(msg) from None
 
     def _refuse_shared(self) -> None:
         if self._settings.shared:

@@ -335,6 +335,21 @@ def test_options_on_methods(told: Recorder) -> None:
     assert owner.uncached.cache_info() == (0, 2, 0, 0)
 
 
+def test_any_names_of_keywords() -> None:
+    """Keywords of a method may have any name."""
+
+    class Owner:
+        @cached
+        def method(this, /, **keywords: int) -> dict[str, int]:  # noqa: N805
+            return keywords
+
+    owner = Owner()
+    names = {"self": 1, "key": 2, "owner": 3, "memo": 4, "args": 5, "kwargs": 6, "instance": 7, "cls": 8}
+    assert owner.method(**names) == names
+    assert owner.method(**names) is owner.method(**names)
+    assert owner.method.cache_remove(**names) is True
+
+
 @pytest.mark.parametrize(
     "factory", [dict, lambda: cachetools.LFUCache(3), lambda: cachetools.RRCache(3), lambda: LRUCache(3)], ids=["dict", "LFU", "RR", "LRU"]
 )

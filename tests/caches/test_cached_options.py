@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import Any
 
 import cachetools
@@ -184,6 +184,57 @@ def test_cache_of_cachetools_in_threads() -> None:
         run_threads(6, work)
     assert len(store) == 20
     assert sum(function.cache_info()[:2]) == 3600
+
+
+@pytest.mark.parametrize("store", [None, {}, cachetools.LRUCache(10)], ids=["own", "dict", "cachetools"])
+def test_forgotten_while_computing(store: Any) -> None:
+    """What is removed or cleared while it is being computed is returned and not kept, whatever the mapping."""
+    act: list[Any] = []
+
+    @cached(cache=store)
+    def function(x: int) -> str:
+        act.pop()()
+        return "computed"
+
+    for forget in (lambda: function.cache_remove(2), function.cache_clear):
+        act.append(forget)
+        assert function(2) == "computed"
+        assert function.cache_key(2) not in function.cache
+
+
+# Not for cachetools.TTLCache, whose own `in` takes such an error for an absent key.
+@pytest.mark.parametrize("store", [None, {}, cachetools.LRUCache(10)], ids=["own", "dict", "LRU"])
+def test_key_error_from_eq_is_no_miss(store: Any) -> None:
+    """A KeyError raised by an argument's `__eq__` reaches the caller; it is no miss, and the function is not run."""
+
+    class Sour:
+        armed = False
+
+        def __hash__(self) -> int:
+            return 1
+
+        def __eq__(self, other: object) -> bool:
+            if Sour.armed:
+                msg = "from eq"
+                raise KeyError(msg)
+            return True
+
+    function, calls = counting(cache=store)
+    function(Sour())
+    Sour.armed = True
+    with pytest.raises(KeyError, match="from eq"):
+        function(Sour())
+    assert len(calls) == 1
+    Sour.armed = False
+
+
+def test_mappings_that_make_things_up() -> None:
+    """A mapping with `__missing__` is asked for what it holds, not for what it would make up."""
+    function, calls = counting(cache=defaultdict(list))
+    first = function(1)
+    assert first != []
+    assert function(1) is first
+    assert len(calls) == 1
 
 
 def test_a_value_too_large_is_returned() -> None:
