@@ -54,6 +54,7 @@ The results in `benchmarks/results/` are files of [pyperf](https://pypi.org/proj
 * Hit ratios: theine and moka-py may keep other entries than an LRU, and a better choice can be worth more than all of these figures.
 * Keys with `__eq__` and `__hash__` in Python, which cost more than any cache.
 * A cold processor cache: a thousand entries in a loop stay in it. The rows with 100,000 entries show the other end.
+* Luck with memory: a process can be a fifth off throughout, by where its objects happen to lie. `--quick` has one process for each core, the default is three.
 * The longest pause: medians hide what happens once in a thousand operations. The collector's pauses have a table of their own.
 * Resident memory is that of the whole process, in pages; `tracemalloc` sees only what Python's allocators gave out, which is next to nothing of what is written in Rust.
 """

@@ -84,21 +84,21 @@ class SingleFlight(Generic[K]):
         digest = hash(key)
         thread = here()
         flights = self._flights
-        mine = flight = None
+        mine = None
+        flight = find(flights, key, digest) if flights else None
         try:
-            while True:
-                flight = find(flights, key, digest) if flights else None
-                if flight is None:
-                    mine = Flight(key, digest, Run(thread, allocate_lock()))
-                    flight = _lead(flights, mine, func)
-                    if flight is mine:
-                        return mine.value  # type: ignore[no-any-return]
-                    mine = None
+            if flight is None:
+                mine = Flight(key, digest, Run(thread, allocate_lock()))
+                flight = _lead(flights, mine, func, None)
+            while flight is not mine:
                 _pass_gate(flight.run, key, thread)
                 if flight.failure is not None:
                     raise_again(flight.failure)
                 if flight.value is not NOTHING:
                     return flight.value  # type: ignore[no-any-return]
+                mine = Flight(key, digest, Run(thread, allocate_lock()))
+                flight = _lead(flights, mine, func, flight)
+            return mine.value  # type: ignore[no-any-return]
         finally:
             del mine, flight
 
@@ -131,7 +131,7 @@ class SingleFlight(Generic[K]):
         flight = None
         try:
             while True:
-                flight, mine = self._find_or_launch(key, digest, coro_func)
+                flight, mine = self._find_or_launch(key, digest, coro_func, flight)
                 try:
                     await landing(flight, mine)
                 finally:
@@ -144,26 +144,36 @@ class SingleFlight(Generic[K]):
         finally:
             del flight
 
-    def _find_or_launch(self, key: K, digest: int, coro_func: Callable[[], Awaitable[R]]) -> tuple[TaskFlight, bool]:
+    def _find_or_launch(
+        self, key: K, digest: int, coro_func: Callable[[], Awaitable[R]], old: TaskFlight | None
+    ) -> tuple[TaskFlight, bool]:
+        """Return a flight to wait for and whether it was launched by this call; `old`: the one that brought nothing."""
+        if old is not None and old.heirs:
+            return old.heirs[0], False
         from asyncio import get_running_loop
 
         loop = get_running_loop()
-        loops = self._loops
-        table = loops.get(loop)
+        flight = self._find_in_loop(loop, key, digest)
+        mine = flight is None
+        if flight is None:
+            flight = launch(key, digest, self._table(loop), coro_func)
+        if old is not None:
+            old.heirs.append(flight)
+        return flight, mine
+
+    def _find_in_loop(self, loop: AbstractEventLoop, key: K, digest: int) -> TaskFlight | None:
+        table = self._loops.get(loop)
         bucket = None if table is None else table.get(digest)
-        if bucket is not None:
-            flight = find(bucket, key, digest)
-            if flight is not None:
-                return flight, False
+        return None if bucket is None else find(bucket, key, digest)
+
+    def _table(self, loop: AbstractEventLoop) -> Table:
+        loops = self._loops
         if loop not in loops:
             for other in [*loops]:  # closed in the middle of its flights, or left behind by a fork
                 stale = loops.get(other)
                 if stale is not None and (other.is_closed() or not stale.thread.lives()):
                     loops.pop(other, None)
-        table = loops.setdefault(loop, Table(loop, loops))
-        flight = TaskFlight(key, digest, table)
-        launch(flight, table, coro_func)
-        return flight, True
+        return loops.setdefault(loop, Table(loop, loops))
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return type(self), ()  # flights belong to the threads and loops they are in
@@ -176,16 +186,22 @@ class SingleFlight(Generic[K]):
         return f"<{type(self).__name__}: {sum(flight.run.goes_on() for flight in flights)} in progress>"
 
 
-def _lead(flights: list[Flight], mine: Flight, func: Callable[[], Any]) -> Flight:
-    """Run the function and return the flight, landed; or return another one that was first."""
+def _lead(flights: list[Flight], mine: Flight, func: Callable[[], Any], old: Flight | None) -> Flight:
+    """Run the function and return the flight, landed; or return another one that was first. `old`: the one that brought nothing."""
     run = mine.run
     first = None
     with run.gate:  # type: ignore[union-attr]
         try:
+            if old is not None:
+                old.heirs.append(mine)
+                first = old.heirs[0]
+                if first is not mine:
+                    return first  # type: ignore[no-any-return]
             flights.append(mine)
             if flights[0] is not mine:
                 first = find(flights, mine.key, mine.digest)
                 if first is not None and first is not mine:
+                    mine.heirs.append(first)  # for those who have joined this one meanwhile
                     return first
             token = innermost.set(run)
             try:
@@ -200,7 +216,7 @@ def _lead(flights: list[Flight], mine: Flight, func: Callable[[], Any]) -> Fligh
         finally:
             remove(flights, mine)
             run.ended = True
-            del mine, first
+            del mine, first, old
 
 
 def _pass_gate(run: Run, key: object, thread: Thread) -> None:

@@ -1,4 +1,4 @@
-"""What a flight brings to those who take part in it: a value, a failure, or nothing, which makes those who waited ask again.
+"""What a flight brings to those who take part in it: a value, a failure, or nothing, and then an heir.
 
 Lists of flights compare them by identity. A key's `__eq__` runs only in order to look for flights of the same hash, in the middle of nothing.
 An exception leads by its traceback to frames and from there to their variables: a variable that refers to a flight, or to an exception,
@@ -23,9 +23,13 @@ NOTHING: Final = object()
 
 
 class Flight:
-    """One run of a function, for those who take part in it; nobody else refers to it for long."""
+    """One run of a function, for those who take part in it; nobody else refers to it for long.
 
-    __slots__ = ("digest", "failure", "key", "run", "value")
+    The heir of one that was interrupted is the first of `heirs`: the flight of the first of those who waited to get there. The others take what
+    that one brings, even if it has landed before they had their turn.
+    """
+
+    __slots__ = ("digest", "failure", "heirs", "key", "run", "value")
 
     def __init__(self, key: object, digest: int, run: Run) -> None:
         self.key = key
@@ -33,6 +37,7 @@ class Flight:
         self.run = run
         self.value: Any = NOTHING
         self.failure: Failure | None = None
+        self.heirs: list[Any] = []
 
 
 class Failure:

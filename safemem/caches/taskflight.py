@@ -84,11 +84,12 @@ class TaskFlight(Flight):
             task.cancel()
 
 
-def launch(flight: TaskFlight, table: Table, coro_func: Callable[[], Awaitable[Any]]) -> None:
-    """Put a flight into its table and start its task."""
+def launch(key: object, digest: int, table: Table, coro_func: Callable[[], Awaitable[Any]]) -> TaskFlight:
+    """Put a new flight into its table and start its task."""
+    flight = TaskFlight(key, digest, table)
     flying = _fly(flight, coro_func)
     try:
-        table.setdefault(flight.digest, []).append(flight)
+        table.setdefault(digest, []).append(flight)
         task = table.loop.create_task(flying)
         if not flight.run.ended:  # an eager task may have
             flight.task = task
@@ -97,6 +98,7 @@ def launch(flight: TaskFlight, table: Table, coro_func: Callable[[], Awaitable[A
         flying.close()
         flight.land()
         raise
+    return flight
 
 
 async def _fly(flight: TaskFlight, coro_func: Callable[[], Awaitable[Any]]) -> None:

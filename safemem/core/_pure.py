@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from safemem._compat import MISSING, D, K, V
 from safemem.core._report import report_unraisable
-from safemem.core._tables import EXPLICIT, KEY, REPLACED, SIZE, VALUE, WEIGHT, Entry, Gone, Tables
+from safemem.core._tables import EXPLICIT, KEY, LOG_LIMIT, REPLACED, SIZE, SLOT, VALUE, WEIGHT, Entry, Gone, Tables
 from safemem.errors import ValueTooLargeError
 
 if TYPE_CHECKING:
@@ -37,12 +37,18 @@ class LRUCore(Tables[K, V]):
         except KeyError:
             pass
         else:
-            log = self._log
-            log.append(entry[1])
-            if len(log) > 256:
-                self._drain()
-            return entry[0]  # type: ignore[no-any-return]
+            for _ in self._quota:  # cheaper than to look how long the log has become
+                self._log.append(entry[1])
+                return entry[0]  # type: ignore[no-any-return]
+            return self._hit(entry)  # type: ignore[no-any-return]
         return self._absent(key)
+
+    def _hit(self, entry: Entry) -> Any:
+        """Take note of a hit, replay the log and allow as many hits again without."""
+        self._log.append(entry[SLOT])
+        self._drain()
+        self._quota = iter(range(LOG_LIMIT))
+        return entry[VALUE]
 
     def _absent(self, key: K) -> V:
         # A KeyError may also come out of a key's own __eq__; get() lets that one through, and finds what another thread stored since.
@@ -62,11 +68,10 @@ class LRUCore(Tables[K, V]):
         if entry is None:
             next(self._misses)
             return default
-        log = self._log
-        log.append(entry[1])
-        if len(log) > 256:
-            self._drain()
-        return entry[0]
+        for _ in self._quota:
+            self._log.append(entry[1])
+            return entry[0]
+        return self._hit(entry)
 
     @overload
     def peek(self, key: K, default: None = None) -> V | None: ...
@@ -159,7 +164,7 @@ class LRUCore(Tables[K, V]):
                         taken = None
                     if taken is victim and cold in order:
                         del order[cold]
-                        if cold in self._due:
+                        if deadline is not None and cold in self._due:
                             del self._due[cold]
                     else:
                         victim = self._remove_odd(victim, taken)

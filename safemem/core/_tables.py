@@ -5,8 +5,8 @@ The structure, and the three rules that keep it whole:
 * `_index` maps a key to its entry, `_order` maps the entry's slot (a serial number, never used twice) to the same entry, coldest first.
   All state of an entry is in the entry, a list `[value, slot, key, weight, deadline]`: replacing a value touches no table at all.
   `_order` is an OrderedDict over integers of our own. Over the users' keys it would be unsafe: their `__eq__` could re-enter it.
-* A hit takes no lock. It appends the slot to `_log`, and whoever holds the lock next replays the log; a log that has grown long is replayed
-  by the hit that finds it so. That is cheaper than taking the lock at every hit, and the order is exact whenever it is looked at.
+* A hit takes no lock. It appends the slot to `_log`, and whoever holds the lock next replays the log; after so many hits that `_quota` is
+  used up, a hit does. That is cheaper than taking the lock at every hit, and the order is exact whenever it is looked at.
 * A write holds `_lock`, which is re-entrant: hashing and comparing keys may run users' code, and so may the garbage collector at almost
   any call. Whatever runs may use this very cache. Hence:
   1. an entry enters `_order` before `_index` and leaves `_index` before `_order`, so that every entry that can be found is also bounded;
@@ -40,6 +40,7 @@ __all__ = [
     "EXPIRED",
     "EXPLICIT",
     "KEY",
+    "LOG_LIMIT",
     "REPLACED",
     "SIZE",
     "SLOT",
@@ -65,7 +66,7 @@ Entry = list[Any]
 Gone = list[tuple[Any, Any, RemovalCause]]
 
 # How many hits may wait for their replay: the most that a single operation has to catch up with.
-_LOG_LIMIT: Final = 256
+LOG_LIMIT: Final = 256
 
 # How often the index is made anew while keys' own code keeps changing the cache under us, before every entry is given up.
 _REINDEX_TRIES: Final = 8
@@ -96,6 +97,7 @@ class Tables(_Base[K, V]):
         "_on_remove",
         "_order",
         "_orphans",
+        "_quota",
         "_serial",
         "_simple",
         "_size",
@@ -132,6 +134,7 @@ class Tables(_Base[K, V]):
         self._index: dict[K, Entry] = {}
         self._order: OrderedDict[int, Entry] = OrderedDict()
         self._log: list[int] = []
+        self._quota = iter(range(LOG_LIMIT))  # a step for each hit that need not replay the log
         self._due: OrderedDict[int, Entry] = OrderedDict()  # entries waiting for their deadline, in its order; see _timed
         self._size: float = 0  # what the entries weigh, kept only if they are weighed
         self._serial = 0  # how many entries ever came
@@ -209,12 +212,13 @@ class Tables(_Base[K, V]):
         number = len(hits)
         del log[:number]
         self._hits += number
-        move = self._order.move_to_end
-        for slot in hits:
+        moves = map(self._order.move_to_end, hits)
+        while True:
             try:
-                move(slot)
-            except KeyError:  # removed since
-                pass
+                deque(moves, 0)  # makes them all, in C
+            except KeyError:  # removed since: on with the next
+                continue
+            return
 
     def _place(self, key: K, value: V, weight: float, deadline: Any, gone: Gone) -> Entry:
         """Store a value as the most recently used one."""

@@ -75,11 +75,10 @@ class TTLCore(LRUCore[K, V], Generic[K, V, T]):
             pass
         else:
             if self._clock._now() < entry[4]:
-                log = self._log
-                log.append(entry[1])
-                if len(log) > 256:
-                    self._drain()
-                return entry[0]  # type: ignore[no-any-return]
+                for _ in self._quota:
+                    self._log.append(entry[1])
+                    return entry[0]  # type: ignore[no-any-return]
+                return self._hit(entry)  # type: ignore[no-any-return]
         return self._absent(key)
 
     def get(self, key: K, default: Any = None) -> Any:
@@ -88,11 +87,10 @@ class TTLCore(LRUCore[K, V], Generic[K, V, T]):
         if entry is None or not self._clock._now() < entry[4]:
             next(self._misses)
             return default
-        log = self._log
-        log.append(entry[1])
-        if len(log) > 256:
-            self._drain()
-        return entry[0]
+        for _ in self._quota:
+            self._log.append(entry[1])
+            return entry[0]
+        return self._hit(entry)
 
     def peek(self, key: K, default: Any = None) -> Any:
         """Return the value of `key` or `default`, without a trace: no promotion, no statistics, no `__missing__`."""

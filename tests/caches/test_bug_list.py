@@ -179,6 +179,40 @@ class TestSingleFlight:
                 cache.get_or_create("a", lambda: 1 // 0)
         assert cache.get_or_create("a", lambda: 1) == 1
 
+    @pytest.mark.parametrize("moment", range(1, 7))
+    def test_a_flight_that_lands_in_between(self, kind: Kind, moment: int) -> None:
+        """Whenever another thread's flight lands, between any two looks of ours at the key, the factory runs once."""
+        cache = kind.make()
+        calls: list[int] = []
+        hashed: list[int] = []
+
+        class Key:
+            def __hash__(self) -> int:
+                return 1
+
+            def __eq__(self, other: object) -> bool:
+                return isinstance(other, Key)
+
+        class Watched(Key):
+            def __hash__(self) -> int:
+                hashed.append(1)
+                if len(hashed) == moment:
+                    thread.start()
+                    thread.join(0.1)  # it may have to wait for us
+                return 1
+
+        def factory() -> object:
+            calls.append(1)
+            return object()
+
+        thread = threading.Thread(target=lambda: got.append(cache.get_or_create(Key(), factory)))
+        got: list[object] = []
+        got.append(cache.get_or_create(Watched(), factory))
+        if len(hashed) >= moment:
+            thread.join(10)
+        assert len(calls) == 1
+        assert len(set(got)) == 1
+
     def test_waiters_do_not_retry_one_by_one(self, kind: Kind) -> None:
         """A failure reaches all that wait for it at once: the factory ran once for them."""
         cache = kind.make()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 
 import pytest
@@ -137,18 +138,29 @@ def test_same_method_on_many_instances_in_threads() -> None:
 
 
 def test_first_call_in_many_threads() -> None:
-    """The first calls on an instance, from many threads, make one cache."""
+    """The first calls on an instance, from many threads, leave it with one cache, in which all their results are."""
+
+    def slowly() -> dict[object, object]:
+        time.sleep(0.01)  # so that all threads are making one at the same time
+        return {}
 
     class Owner:
-        @cached
+        @cached(cache=slowly)
         def method(self, x: int) -> int:
             return x
 
-    for _ in range(30):
-        owner = Owner()
+    class Slotted:
+        __slots__ = ("__weakref__",)
+
+        @cached(cache=slowly)
+        def method(self, x: int) -> int:
+            return x
+
+    for cls in (Owner, Slotted):
+        owner: Any = cls()
         caches: list[int] = []
 
-        def work(number: int, owner: Owner = owner, caches: list[int] = caches) -> None:
+        def work(number: int, owner: Any = owner, caches: list[int] = caches) -> None:
             owner.method(number)
             caches.append(id(owner.method.cache))
 

@@ -340,7 +340,7 @@ def test_any_names_of_keywords() -> None:
 
     class Owner:
         @cached
-        def method(this, /, **keywords: int) -> dict[str, int]:  # noqa: N805
+        def method(this, /, **keywords: int) -> dict[str, int]:
             return keywords
 
     owner = Owner()

@@ -30,7 +30,7 @@ def run_code(code: str, *options: str, limit: float = 60.0) -> subprocess.Comple
     """Run a piece of Python, with options for the interpreter; return it finished, whatever its status."""
     paths = os.pathsep.join([str(Path(safemem.__file__).parent.parent), str(TESTS)])
     return subprocess.run(
-        [sys.executable, *options, "-c", code],
+        [sys.executable, "-P", *options, "-c", code],
         capture_output=True,
         text=True,
         timeout=limit,
