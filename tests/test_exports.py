@@ -27,6 +27,21 @@ PUBLIC = {
     "maintain",
 }
 
+# Parameters that may be given by position, and those that are keywords.
+SIGNATURES = {
+    "LRUCache": "maxsize getsizeof *, on_remove budget",
+    "SingleFlight": "",
+    "TLRUCache": "maxsize ttu timer getsizeof *, on_remove budget",
+    "TTLCache": "maxsize ttl timer getsizeof *, on_remove budget",
+    "cached": "maxsize *, ttl typed key cache cache_if timer on_remove budget",
+    "cached_property": "func",
+    "lru_cache": "maxsize typed",
+    "maintain": "interval caches",
+}
+
+# Classes whose instances the package makes.
+WITHOUT_CALLERS = {"CacheStats", "RemovalCause"}
+
 # Names that __init__.py binds for its own annotations.
 FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}
 
@@ -118,7 +133,17 @@ def test_method_has_a_docstring(name, attribute):
     assert inspect.getdoc(getattr(getattr(safemem, name), attribute))
 
 
-@pytest.mark.parametrize("name", [name for name in CALLABLES if name not in EXCEPTIONS])
-def test_has_a_signature(name):
-    """`help()` and editors can show the parameters."""
-    assert inspect.signature(getattr(safemem, name)) is not None
+@pytest.mark.parametrize(("name", "contract"), SIGNATURES.items(), ids=SIGNATURES)
+def test_parameters_are_those_of_the_contract(name, contract):
+    """Names and order are fixed; more keywords may follow."""
+    parameters = inspect.signature(getattr(safemem, name)).parameters.values()
+    positional = [parameter.name for parameter in parameters if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
+    keywords = {parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
+    expected, _, expected_keywords = contract.partition(" *, ")
+    assert positional == expected.split()
+    assert set(expected_keywords.split()) <= keywords
+
+
+def test_every_function_and_class_has_a_contract():
+    """A name that is added gets its line among the signatures."""
+    assert set(SIGNATURES) == set(CALLABLES) - set(EXCEPTIONS) - WITHOUT_CALLERS

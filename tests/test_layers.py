@@ -30,25 +30,16 @@ OPEN_FLOORS = {0, 5}
 # What costs too much to be imported before it is needed, and optional extras.
 LATE = {
     "argparse",
-    "ast",
     "asyncio",
     "concurrent",
-    "contextlib",
     "dataclasses",
-    "functools",
     "gc",
-    "importlib",
     "inspect",
     "json",
     "logging",
     "multiprocessing",
-    "platform",
-    "sysconfig",
     "threading",
-    "traceback",
     "tracemalloc",
-    "typing",
-    "warnings",
 }
 
 

@@ -96,6 +96,11 @@ class maintain:  # noqa: N801 - reads as what it does: `with maintain(30, cache)
         if not _is_cache(cache):
             msg = f"caches must be caches or have an expire() method, got {cache!r}"
             raise TypeError(msg)
+        try:
+            ref(cache)
+        except TypeError:
+            msg = f"caches must be weakly referable, got {cache!r}"
+            raise TypeError(msg) from None
         self._upkeep.add(cache, self)
 
     def start(self) -> None:
@@ -270,14 +275,16 @@ def _is_cache(cache: object) -> bool:
 
 
 def _seconds(interval: Any) -> float:
-    seconds = interval.total_seconds() if hasattr(interval, "total_seconds") else interval
-    if isinstance(seconds, (bool, str)) or not (hasattr(seconds, "__float__") or hasattr(seconds, "__index__")):
-        msg = f"interval must be a number of seconds or a timedelta, got {interval!r}"
-        raise TypeError(msg)
     try:
-        seconds = float(seconds)
+        value = interval.total_seconds() if hasattr(interval, "total_seconds") else interval
+        seconds = None if isinstance(value, (bool, str, bytes, bytearray)) else float(value)
+    except TypeError:
+        seconds = None
     except OverflowError:
         seconds = math.inf
+    if seconds is None:
+        msg = f"interval must be a number of seconds or a timedelta, got {interval!r}"
+        raise TypeError(msg)
     if not 0 < seconds < math.inf:
         msg = f"interval must be finite and > 0, got {interval!r}"
         raise ValueError(msg)

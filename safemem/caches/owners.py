@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 import weakref
+from collections import deque
 from typing import Any, Final, Generic, TypeVar
 
 from safemem._compat import MISSING
@@ -68,14 +69,15 @@ _let_go: Final[Any] = vars(_Handle)["owned"].__delete__
 class Owners(Generic[O]):
     """A mapping from owner to its object, for one decorated method; `home` marks the objects that are its own."""
 
-    __slots__ = ("_attribute", "_sweep_at", "_table", "home", "lock")
+    __slots__ = ("_attribute", "_peak", "_queue", "_table", "home", "lock")
 
     def __init__(self, attribute: str) -> None:
         self.home = object()
         self._attribute = attribute
         self.lock = new_lock()
         self._table: dict[int, _Handle[O]] = {}
-        self._sweep_at = 64
+        self._peak = 0
+        self._queue: deque[int] = deque()  # the keys of the table, in the order in which they are looked at next
 
     def find(self, owner: Any) -> O | None:
         """Return the owner's object, if it has one."""
@@ -119,13 +121,19 @@ class Owners(Generic[O]):
             return owned
 
     def _tabulate(self, owner: Any, handle: _Handle[O]) -> None:
-        table = self._table
-        if len(table) >= self._sweep_at:
-            for number, other in list(table.items()):
-                if other() is None:
-                    table.pop(number, None)
-            self._sweep_at = 2 * len(table) + 64
+        table, queue = self._table, self._queue
         table[id(owner)] = handle
+        queue.append(id(owner))
+        for _ in range(min(len(queue), 3)):  # for each that comes, three are looked at: what a crowd left behind is soon gone
+            number = queue.popleft()
+            other = table.get(number)
+            if other is not None and other() is None:
+                table.pop(number, None)
+            elif other is not None:
+                queue.append(number)
+        self._peak = max(self._peak, len(table))
+        if 4 * len(table) < self._peak:  # a dict keeps the room it once needed
+            self._table, self._peak = dict(table), len(table)
 
 
 def warn_if_pinned(owner: object, value: object, name: str) -> None:

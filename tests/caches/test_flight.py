@@ -496,14 +496,14 @@ class TestInterruptedAnywhere:
 
     def test_of_one_who_joins(self) -> None:
         """The flight goes on for the others."""
+        main = threading.current_thread()
         struck, at = True, 0
         while struck:
             flights: SingleFlight[str] = SingleFlight()
             slow = Slow()
             leader = slow.lead(flights)
             striker = Striker(at)
-            me = threading.current_thread()
-            letting_go = Call(lambda slow=slow, striker=striker: (until(lambda: waits(me) or striker.struck), slow.leave.set()))
+            letting_go = Call(lambda slow=slow, striker=striker: (until(lambda: waits(main) or striker.struck), slow.leave.set()))
             tried(striker.run, lambda flights=flights: flights.do("key", lambda: "fresh"))
             struck, at = striker.struck, at + 1
             slow.leave.set()
@@ -747,7 +747,7 @@ class TestCallbacks:
             for turn in range(100):
                 Bell(ask)
                 try:
-                    flights.do((turn + number) % 3, lambda: flights.do(3 + turn % 2, lambda: Bell(ask)))
+                    flights.do((turn + number) % 3, lambda turn=turn: flights.do(3 + turn % 2, lambda: Bell(ask)))
                 except RecursionError:
                     assert number >= 0
 
@@ -913,9 +913,9 @@ class TestLettingGo:
 
     def test_no_garbage_of_circles(self) -> None:
         """Refusals leave nothing either."""
-        flights: SingleFlight[Any] = SingleFlight()
-        with no_cyclic_garbage(), freed_by_count() as watched:
-            watched.append(weakref.ref(flights))
+
+        def circles_of_every_kind() -> weakref.ref[Any]:
+            flights: SingleFlight[Any] = SingleFlight()
             tried(flights.do, "a", lambda: flights.do("a", never))
             tried(flights.do, "a", lambda: flights.do("b", lambda: flights.do("a", never)))
             slow = Slow(lambda: flights.do("here", never))
@@ -928,7 +928,11 @@ class TestLettingGo:
 
             tried(flights.do, "here", func)
             other.end()
-            del flights, slow, other, func
+            other.error = None  # it leads to this frame
+            return weakref.ref(flights)
+
+        with no_cyclic_garbage(), freed_by_count() as watched:
+            watched.append(circles_of_every_kind())
 
     def test_a_thread_leaves_nothing(self) -> None:
         """What stands for a thread goes with it."""

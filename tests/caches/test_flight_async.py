@@ -22,7 +22,8 @@ from helpers.threads import LIMIT, run_threads
 
 from safemem import SingleFlight
 
-EAGER = getattr(asyncio, "eager_task_factory", None)
+# How tasks are made: as usual, and at once where this Python can do that.
+FACTORIES = [getattr(asyncio, name) for name in ("eager_task_factory",) if hasattr(asyncio, name)] + [None]
 
 
 def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -167,6 +168,7 @@ class TestOneRun:
             lambda: asyncio.ensure_future(asyncio.sleep(0, "value")),
             lambda: asyncio.gather(asyncio.sleep(0, "value")),
         ],
+        ids=["object", "task", "future"],
     )
     def test_any_awaitable(self, make: Callable[[], Awaitable[Any]]) -> None:
         """Futures, tasks and objects with `__await__` will do."""
@@ -186,9 +188,9 @@ class TestOneRun:
         assert await SingleFlight[str]().ado("key", func) == "outside"
         assert variable.get() == "outside"
 
-    @pytest.mark.skipif(EAGER is None, reason="this Python has no eager tasks")
+    @pytest.mark.parametrize("factory", FACTORIES)
     @pytest.mark.parametrize("kind", [None, LookupError, KeyboardInterrupt])
-    def test_eager_tasks(self, kind: type[BaseException] | None) -> None:
+    def test_eager_tasks(self, kind: type[BaseException] | None, factory: Any) -> None:
         """A task that is done before it was handed out is fine too."""
         flights: SingleFlight[str] = SingleFlight()
 
@@ -210,7 +212,7 @@ class TestOneRun:
             with pytest.raises(RecursionError):
                 await flights.ado("a", lambda: flights.ado("a", never))
 
-        run(main, factory=EAGER)
+        run(main, factory=factory)
         assert not flights._loops
 
     @in_loop
@@ -293,7 +295,7 @@ class TestFailures:
         assert isinstance(errors[0], RuntimeError if kind is StopIteration else kind)
 
     @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
-    @pytest.mark.parametrize("factory", [None, EAGER])
+    @pytest.mark.parametrize("factory", FACTORIES)
     def test_an_interruption_is_its_own_callers(self, kind: type[BaseException], factory: Any) -> None:
         """One who waits takes over with a coroutine of its own, and the others get that one's result."""
         flights: SingleFlight[str] = SingleFlight()
@@ -801,7 +803,7 @@ def interrupt() -> Any:
 class TestLettingGo:
     """Nothing is kept, and nothing is left for the collector."""
 
-    @pytest.mark.parametrize("then", [Thing, lambda: 1 // 0, interrupt, lambda: None])
+    @pytest.mark.parametrize("then", [Thing, lambda: 1 // 0, interrupt], ids=["value", "failure", "interruption"])
     @pytest.mark.parametrize("victims", [(), (0,), (2,), (0, 1, 2)])
     def test_no_garbage(self, then: Callable[[], Any], victims: tuple[int, ...]) -> None:
         """However it ends, and whoever is cancelled, no more is left than by plain tasks that do the same."""
@@ -993,7 +995,9 @@ class TestInput:
         """The threads' half does without."""
         from helpers.isolate import assert_clean
 
-        assert_clean(run_text("import sys; from safemem import SingleFlight; SingleFlight().do(1, int); assert 'asyncio' not in sys.modules"))
+        assert_clean(
+            run_text("import sys; from safemem import SingleFlight; SingleFlight().do(1, int); assert 'asyncio' not in sys.modules")
+        )
 
 
 def run_text(text: str) -> Any:

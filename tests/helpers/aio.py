@@ -33,7 +33,7 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     return wrapper
 
 
-async def turns(count: int = 5) -> None:
+async def turns(count: int = 20) -> None:
     """Let the others run for a while."""
     for _ in range(count):
         await asyncio.sleep(0)
