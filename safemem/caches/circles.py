@@ -16,16 +16,17 @@ and wait: a thread stopped like that inside a lock would stop all others, and no
 from __future__ import annotations
 
 import os
+import sys
 from _thread import _local
 from contextvars import ContextVar
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from _thread import LockType
     from collections.abc import Iterable
 
-__all__ = ["Run", "Wait", "enclosing", "here", "innermost", "wait_for"]
+__all__ = ["Run", "Wait", "enclosing", "enter", "here", "innermost", "leave", "wait_for"]
 
 
 class _Process:
@@ -37,9 +38,10 @@ class _Process:
 class Thread:
     """What one thread waits for at the moment: more than one run only if a finaliser or a signal interrupted a wait."""
 
-    __slots__ = ("process", "waits")
+    __slots__ = ("innermost", "process", "waits")
 
     def __init__(self) -> None:
+        self.innermost: Run | None = None  # what it leads, where the context must not say so, see `enter`
         self.process = _process
         self.waits: set[Wait] = set()
 
@@ -53,8 +55,41 @@ _watching = False
 _here = _local()
 _numbers = count()
 
-# The innermost run that the running code is inside of.
+# The innermost run that the running code is inside of, as its context knows; ask `_innermost_run`.
 innermost: ContextVar[Run | None] = ContextVar("safemem_innermost_run", default=None)
+
+# Python 3.11 may collect garbage in the middle of ContextVar.set(), and crashes if a finaliser then sets a variable of the same context.
+_CONTEXTS_BEAR_FINALISERS = sys.version_info >= (3, 12)
+
+
+def enter(run: Run) -> Any:
+    """Be inside of a run led by this thread, until `leave` with what is returned here."""
+    if _CONTEXTS_BEAR_FINALISERS:
+        return innermost.set(run)
+    thread = here()
+    before, thread.innermost = thread.innermost, run
+    return before
+
+
+def leave(before: Any) -> None:
+    """Be where one was before `enter`."""
+    if _CONTEXTS_BEAR_FINALISERS:
+        innermost.reset(before)
+    else:
+        here().innermost = before
+
+
+def _innermost_run() -> Run | None:
+    # A run that an interrupt ended between two steps may still stand there, or be the last that a context knows of.
+    by_thread, by_context = _live(here().innermost), _live(innermost.get())
+    if by_thread is None or by_context is None:
+        return by_context if by_thread is None else by_thread
+    run: Run | None = by_context
+    while run is not None:
+        if run is by_thread:  # the context's is further inside
+            return by_context
+        run = run.outer
+    return by_thread
 
 
 def here() -> Thread:
@@ -93,7 +128,7 @@ class Run:
     def __init__(self, thread: Thread, gate: LockType | None) -> None:
         self.thread = thread
         self.gate = gate
-        around = innermost.get()
+        around = _innermost_run()
         self.outer = around and _around(around)
         self.ended = False
         self.waits: set[Wait] = set()
@@ -131,7 +166,7 @@ def _around(innermost_run: Run) -> Run | None:
 def enclosing() -> list[Run]:
     """Return the runs that the running code is inside of and that still go on."""
     runs: list[Run] = []
-    run = _live(innermost.get())
+    run = _live(_innermost_run())
     while run is not None:
         runs.append(run)
         run = _live(run.outer)

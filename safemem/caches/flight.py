@@ -21,7 +21,7 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from safemem._compat import K
-from safemem.caches.circles import Run, here, innermost, wait_for
+from safemem.caches.circles import Run, enter, here, leave, wait_for
 from safemem.caches.outcomes import NOTHING, Failure, Flight, find, raise_again, remove
 from safemem.caches.taskflight import Table, TaskFlight, landing, launch, raise_own
 
@@ -203,15 +203,15 @@ def _lead(flights: list[Flight], mine: Flight, func: Callable[[], Any], old: Fli
                 if first is not None and first is not mine:
                     mine.heirs.append(first)  # for those who have joined this one meanwhile
                     return first
-            token = innermost.set(run)
+            before = enter(run)
             try:
                 mine.value = func()
             except Exception as error:
                 mine.failure = Failure(error)
                 raise
             finally:
-                innermost.reset(token)
-                del token
+                leave(before)
+                del before
             return mine
         finally:
             remove(flights, mine)
