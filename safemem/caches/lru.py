@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from safemem._compat import K, V
 from safemem.caches.base import SLOTS, BoundedCache
-from safemem.core import LRUCore
+from safemem.core import LRUCore, rebind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["LRUCache"]
 
 
+@rebind
 class LRUCache(LRUCore[K, V], BoundedCache[K, V]):  # pyright: ignore[reportIncompatibleMethodOverride]
     """A mapping that holds at most `maxsize` and lets go of the least recently used entries first.
 

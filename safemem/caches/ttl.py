@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 from safemem._compat import MISSING, K, T, V
 from safemem.caches.base import SLOTS, BoundedCache, check_callable
-from safemem.core import Clock, TLRUCore, TTLCore
+from safemem.core import Clock, TLRUCore, TTLCore, rebind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,6 +77,7 @@ class _TimedCache(BoundedCache[K, V], Generic[K, V, T]):
         self._configure(clock=Clock(timer), **config)
 
 
+@rebind
 class TTLCache(TTLCore[K, V, T], _TimedCache[K, V, T]):
     """An LRU mapping whose entries expire `ttl` after they were stored.
 
@@ -171,6 +172,7 @@ class TTLCache(TTLCore[K, V, T], _TimedCache[K, V, T]):
         super()._restore(config)
 
 
+@rebind
 class TLRUCache(TLRUCore[K, V, T], _TimedCache[K, V, T]):
     """An LRU mapping whose entries expire each at a time of its own, given by a function when they are stored.
 

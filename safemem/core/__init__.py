@@ -14,19 +14,20 @@ from safemem.core._clock import Clock
 from safemem.core._locks import new_lock
 from safemem.core._report import report_unraisable
 
-__all__ = ["CORE", "NATIVE", "WHY", "Clock", "LRUCore", "RemovalCause", "TLRUCore", "TTLCore", "new_lock", "report_unraisable"]
+__all__ = ["CORE", "NATIVE", "WHY", "Clock", "LRUCore", "RemovalCause", "TLRUCore", "TTLCore", "new_lock", "rebind", "report_unraisable"]
 
 _wish = os.environ.get("SAFEMEM_PURE", "")
 
 if TYPE_CHECKING or _wish == "1":
     from safemem.core._pure import LRUCore
+    from safemem.core._seam import rebind
     from safemem.core._timed import TLRUCore, TTLCore
 
     NATIVE = False
     WHY = "SAFEMEM_PURE=1 asks for the pure core"
 else:
     try:
-        from safemem.core._native import LRUCore, TLRUCore, TTLCore
+        from safemem.core._native import LRUCore, TLRUCore, TTLCore, rebind
 
         NATIVE = True
         WHY = "the compiled core is installed"
@@ -34,6 +35,7 @@ else:
         if _wish == "0":
             raise
         from safemem.core._pure import LRUCore
+        from safemem.core._seam import rebind
         from safemem.core._timed import TLRUCore, TTLCore
 
         NATIVE = False

@@ -10,7 +10,7 @@ A core calls back, never with a lock held: `self.getsizeof(value)` if it weighs,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cachetools import Cache
 
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     from safemem.core._causes import RemovalCause
 
-__all__ = ["Seam"]
+__all__ = ["Seam", "rebind"]
+
+
+C = TypeVar("C", bound=type)
+
+
+def rebind(cls: C) -> C:
+    """Prepare a direct subclass of a core type; the native core gives it method descriptors of its own, here there is nothing to do."""
+    return cls
 
 
 class Seam(Cache[K, V]):

@@ -233,6 +233,8 @@ class Tables(_Base[K, V]):
                 if entry[SLOT] in self._order:  # not so if the comparison cleared the cache
                     return self._replace(entry, value, weight, deadline, gone)
                 continue
+            if order is not self._order:  # cleared by what hashing or comparing the key called
+                continue
             self._serial = slot = self._serial + 1
             entry = [value, slot, key, weight, deadline]
             order[slot] = entry
@@ -379,9 +381,10 @@ class Tables(_Base[K, V]):
     # -- copies and checks --------------------------------------------------------------------------------------------------------
 
     def _snapshot(self) -> list[Entry]:
+        """Return copies of all entries, coldest first, as they were at one moment."""
         with self._lock:
             self._replay()
-            return list(self._order.values())
+            return [entry[:] for entry in list(self._order.values())]
 
     def _export(self) -> list[tuple[K, V, float, Any]]:
         """Return `(key, value, weight, remaining life or None)` of every live entry, coldest first."""

@@ -1,0 +1,388 @@
+/* The native core: the same caches as in _pure.py and _timed.py, which are the reference for everything they do.
+
+   One translation unit; each header has one idea, and they build on each other from the bottom up:
+
+       compat.h   what differs between versions and builds of CPython
+       state.h    what the module holds
+       table.h    index, entries, order of use; runs nobody's code
+       keys.h     finding a key
+       gone.h     what was removed: told and let go of when the table is whole
+       moment.h   the clock
+       due.h      what expires when
+       item.h     a value on its way: weight and deadline
+       store.h    storing
+       shrink.h   giving memory back
+       lookup.h   looking up
+       args.h     arguments, as functions in Python take them
+       reading.h  the hot protocol
+       writing.h
+       timed.h    what caches with a sense of time have more
+       setup.h    making, configuring, freeing
+       walk.h     iterators
+       private.h  the private side of the seam
+       copies.h   rows to copy and pickle
+       check.h    whether all is whole
+
+   The rules that keep it right, in every function:
+
+   * Users' code runs in hashing and comparing keys, in releasing a reference, in any allocation that the collector sees, and in
+     whatever is called by name. After that the table is looked at again; a version counter tells whether it changed.
+   * A change is prepared so that it cannot fail half-way, and nothing calls out in its middle. What was removed is released when the
+     table is whole and nothing is locked.
+   * Where there is no GIL, everything that touches the table holds the object's critical section. */
+
+#include "check.h"
+
+/* -- types ------------------------------------------------------------------------------------------------------------------------------ */
+
+#define FAST(name, function, doc) {name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS, doc}
+#define PRIVATE_FAST(name, function) {name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, NULL}
+#define PRIVATE_NAMED(name, function) {name, (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS, NULL}
+
+static PyMethodDef core_methods[] = {
+    FAST("get", core_get,
+         "get($self, key, default=None)\n--\n\n"
+         "Return the value of `key`, now the most recently used, or `default`; never calls `__missing__`."),
+    FAST("peek", core_peek,
+         "peek($self, key, default=None)\n--\n\n"
+         "Return the value of `key` or `default`, without a trace: no promotion, no statistics, no `__missing__`."),
+    FAST("setdefault", core_setdefault,
+         "setdefault($self, key, default=None)\n--\n\n"
+         "Return the value of `key`, or store `default` and return that; one atomic step."),
+    FAST("pop", core_pop,
+         "pop($self, key, default=...)\n--\n\n"
+         "Remove `key` and return its value, else `default` if given, else raise KeyError; one atomic step, no `__missing__`."),
+    FAST("popitem", core_popitem,
+         "popitem($self)\n--\n\n"
+         "Remove and return the `(key, value)` pair least recently used; KeyError if there is none."),
+    FAST("clear", core_clear,
+         "clear($self)\n--\n\n"
+         "Remove everything, in constant time but for telling `on_remove` and freeing what nobody else holds."),
+    {"__missing__", core_missing, METH_O, NULL},
+    {"__reversed__", core_reversed, METH_NOARGS, NULL},
+    {"__sizeof__", core_sizeof, METH_NOARGS, NULL},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
+    PRIVATE_NAMED("_configure", core_configure),
+    PRIVATE_NAMED("_iterate_values", core_iterate_values),
+    PRIVATE_NAMED("_iterate_items", core_iterate_items),
+    PRIVATE_NAMED("_count_load", core_count_load),
+    PRIVATE_FAST("_lacks_room", core_lacks_room),
+    PRIVATE_FAST("_evict", core_evict),
+    PRIVATE_FAST("_pop", core_pop_for),
+    PRIVATE_FAST("_abort_load", core_abort_load),
+    PRIVATE_FAST("_finish_load", core_finish_load),
+    {"_pop_coldest", core_pop_coldest, METH_O, NULL},
+    {"_resize", core_resize, METH_O, NULL},
+    {"_begin_load", core_begin_load, METH_O, NULL},
+    {"_counters", core_counters, METH_NOARGS, NULL},
+    {"_reset_counters", core_reset_counters, METH_NOARGS, NULL},
+    {"_drain", core_drain, METH_NOARGS, NULL},
+    {"_count_removed", core_count_removed, METH_NOARGS, NULL},
+    {"_export", core_export, METH_NOARGS, NULL},
+    {"_import", core_import, METH_O, NULL},
+    {"_check", core_check, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef core_getset[] = {
+    {"maxsize", core_maxsize, NULL, "The bound: how many entries, or what weight in all; change it with `resize()`.", NULL},
+    {"currsize", core_currsize, NULL, "The number of entries, or what they weigh.", NULL},
+    {"_maxsize", core_maxsize, NULL, NULL, NULL},
+    {"_weighs", core_weighs, NULL, NULL, NULL},
+    {"_hooked", core_hooked, NULL, NULL, NULL},
+    {"_on_remove", core_on_remove, NULL, NULL, NULL},
+    {"_making_room", core_making_room, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef core_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Core, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot lru_slots[] = {
+    {Py_tp_doc, "A mapping bounded by count or weight that lets go of the least recently used entry first."},
+    {Py_tp_new, core_new},
+    {Py_tp_dealloc, core_dealloc},
+    {Py_tp_traverse, core_traverse},
+    {Py_tp_clear, core_clear_references},
+    {Py_tp_iter, core_iter},
+    {Py_tp_hash, PyObject_HashNotImplemented},
+    {Py_tp_methods, core_methods},
+    {Py_tp_getset, core_getset},
+    {Py_tp_members, core_members},
+    {Py_mp_subscript, core_subscript},
+    {Py_mp_ass_subscript, core_ass_subscript},
+    {Py_mp_length, core_length},
+    {Py_sq_contains, core_contains},
+    {0, NULL},
+};
+
+static PyMethodDef ttl_methods[] = {
+    FAST("expire", core_expire,
+         "expire($self, time=None)\n--\n\n"
+         "Remove what has expired, or will have by the timer's reading `time`; return the `(key, value)` pairs, the first to expire first."),
+    FAST("ttl_of", core_ttl_of,
+         "ttl_of($self, key)\n--\n\n"
+         "Return what is left of an entry's life, in the timer's units (a timedelta for datetimes); math.inf if it never expires."),
+    PRIVATE_FAST("_set_for", core_set_for),
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef ttl_getset[] = {
+    {"currsize", core_currsize, NULL, "The number of entries that have not expired, or what they weigh.", NULL},
+    {"_clock", core_clock, NULL, NULL, NULL},
+    {"_step", core_step, NULL, NULL, NULL},
+    {"_watched", core_watched, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot ttl_slots[] = {
+    {Py_tp_doc, "An LRU mapping whose entries expire some time after they were stored."},
+    {Py_tp_traverse, core_traverse},
+    {Py_tp_clear, core_clear_references},
+    {Py_tp_methods, ttl_methods},
+    {Py_tp_getset, ttl_getset},
+    {0, NULL},
+};
+
+static PyGetSetDef tlru_getset[] = {
+    {"_ttu", core_ttu, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot tlru_slots[] = {
+    {Py_tp_doc, "An LRU mapping whose entries expire each at a time that a function says."},
+    {Py_tp_traverse, core_traverse},
+    {Py_tp_clear, core_clear_references},
+    {Py_tp_getset, tlru_getset},
+    {0, NULL},
+};
+
+#define CORE_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_MAPPING)
+
+static PyType_Spec lru_spec = {"safemem.core._native.LRUCore", sizeof(Core), 0, CORE_FLAGS, lru_slots};
+static PyType_Spec ttl_spec = {"safemem.core._native.TTLCore", sizeof(Core), 0, CORE_FLAGS, ttl_slots};
+static PyType_Spec tlru_spec = {"safemem.core._native.TLRUCore", sizeof(Core), 0, CORE_FLAGS, tlru_slots};
+
+/* -- the module ------------------------------------------------------------------------------------------------------------------------- */
+
+/* A class inherits slots for nothing but methods at a price: the interpreter's fast calls want a descriptor of the very class. */
+static int
+rebind(PyObject *cls, PyMethodDef *methods)
+{
+    for (PyMethodDef *method = methods; method->ml_name != NULL; method++) {
+        if (method->ml_flags != (METH_FASTCALL | METH_KEYWORDS)) {
+            continue;
+        }
+        PyObject *own = PyObject_GetAttrString(cls, "__dict__");
+        int defined = own == NULL ? -1 : PyMapping_HasKeyString(own, method->ml_name);
+        Py_XDECREF(own);
+        if (defined < 0) {
+            return -1;
+        }
+        if (defined) {
+            continue;
+        }
+        PyObject *descriptor = PyDescr_NewMethod((PyTypeObject *)cls, method);
+        if (descriptor == NULL || PyObject_SetAttrString(cls, method->ml_name, descriptor) < 0) {
+            Py_XDECREF(descriptor);
+            return -1;
+        }
+        Py_DECREF(descriptor);
+    }
+    return 0;
+}
+
+static PyObject *
+native_rebind(PyObject *module, PyObject *cls)
+{
+    State *state = PyModule_GetState(module);
+    if (!PyType_Check(cls) || !PyType_IsSubtype((PyTypeObject *)cls, state->lru_type)) {
+        PyErr_Format(PyExc_TypeError, "cls must be a subclass of a core type, got %R", cls);
+        return NULL;
+    }
+    if (rebind(cls, core_methods) < 0) {
+        return NULL;
+    }
+    if (PyType_IsSubtype((PyTypeObject *)cls, state->ttl_type) && rebind(cls, ttl_methods) < 0) {
+        return NULL;
+    }
+    return Py_NewRef(cls);
+}
+
+static PyMethodDef native_functions[] = {
+    {"rebind", native_rebind, METH_O,
+     "rebind($module, cls, /)\n--\n\nGive a direct subclass of a core type descriptors of its own for the methods it inherits; return it."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *
+take_from(const char *module_name, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *object = module == NULL ? NULL : PyObject_GetAttrString(module, name);
+    Py_XDECREF(module);
+    return object;
+}
+
+/* Where the slot `Clock._now` lies in a Clock. */
+static int
+find_now_slot(State *state)
+{
+    PyObject *slot = PyObject_GetAttrString(state->clock_type, "_now");
+    if (slot == NULL) {
+        return -1;
+    }
+    int known = Py_TYPE(slot) == &PyMemberDescr_Type && ((PyMemberDescrObject *)slot)->d_member->type == T_OBJECT_EX;
+    if (known) {
+        state->now_offset = ((PyMemberDescrObject *)slot)->d_member->offset;
+    }
+    else {
+        PyErr_SetString(PyExc_ImportError, "Clock._now must be a slot");
+    }
+    Py_DECREF(slot);
+    return known ? 0 : -1;
+}
+
+/* A number that nobody knows, unless PYTHONHASHSEED says so: from the hash of a string. */
+static int
+make_seed(State *state)
+{
+    PyObject *text = PyUnicode_FromString("safemem's table");
+    Py_hash_t hash = text == NULL ? -1 : PyObject_Hash(text);
+    Py_XDECREF(text);
+    if (hash == -1) {
+        return -1;
+    }
+    uint64_t seed = (uint64_t)hash + UINT64_C(0x9E3779B97F4A7C15);
+    seed = (seed ^ (seed >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    seed = (seed ^ (seed >> 27)) * UINT64_C(0x94D049BB133111EB);
+    state->seed = (seed ^ (seed >> 31)) | 1;
+    return 0;
+}
+
+static int
+import_objects(State *state)
+{
+    PyObject *causes = take_from("safemem.core._causes", "RemovalCause");
+    if (causes == NULL) {
+        return -1;
+    }
+    state->cause_size = PyObject_GetAttrString(causes, "SIZE");
+    state->cause_expired = PyObject_GetAttrString(causes, "EXPIRED");
+    state->cause_explicit = PyObject_GetAttrString(causes, "EXPLICIT");
+    state->cause_replaced = PyObject_GetAttrString(causes, "REPLACED");
+    Py_DECREF(causes);
+    state->monotonic = take_from("time", "monotonic");
+    state->clock_type = take_from("safemem.core._clock", "Clock");
+    state->too_large = take_from("safemem.errors", "ValueTooLargeError");
+    state->missing = take_from("safemem._compat", "MISSING");
+    state->never = take_from("safemem.core._calls", "NEVER");
+    state->tell = take_from("safemem.core._calls", "tell");
+    state->after = take_from("safemem.core._calls", "after");
+    state->life = take_from("safemem.core._calls", "life");
+    state->heappush = take_from("_heapq", "heappush");
+    state->heappop = take_from("_heapq", "heappop");
+    state->heapify = take_from("_heapq", "heapify");
+    state->infinity = PyFloat_FromDouble(Py_HUGE_VAL);
+    state->zero = PyLong_FromLong(0);
+    state->one = PyLong_FromLong(1);
+    state->str_now = PyUnicode_InternFromString("_now");
+    state->str_read = PyUnicode_InternFromString("_read");
+    state->str_own = PyUnicode_InternFromString("_own");
+    state->str_missing = PyUnicode_InternFromString("__missing__");
+    state->str_getsizeof = PyUnicode_InternFromString("getsizeof");
+    state->str_make_room = PyUnicode_InternFromString("_make_room");
+    state->str_popitem_hooked = PyUnicode_InternFromString("_popitem_hooked");
+    state->str_expire = PyUnicode_InternFromString("expire");
+    state->str_pop = PyUnicode_InternFromString("pop");
+    state->str_pop_hooked = PyUnicode_InternFromString("_pop_hooked");
+    state->str_setdefault = PyUnicode_InternFromString("setdefault");
+#define WAS_MADE(name) if (state->name == NULL) { return -1; }
+    STATE_OBJECTS(WAS_MADE)
+#undef WAS_MADE
+    return 0;
+}
+
+static PyTypeObject *
+make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
+    if (type != NULL && spec != &walk_spec && PyModule_AddType(module, (PyTypeObject *)type) < 0) {
+        Py_CLEAR(type);
+    }
+    return (PyTypeObject *)type;
+}
+
+static int
+native_exec(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+    if (make_seed(state) < 0 || import_objects(state) < 0 || find_now_slot(state) < 0) {
+        return -1;
+    }
+    state->lru_type = make_type(module, &lru_spec, NULL);
+    state->ttl_type = state->lru_type == NULL ? NULL : make_type(module, &ttl_spec, state->lru_type);
+    state->tlru_type = state->ttl_type == NULL ? NULL : make_type(module, &tlru_spec, state->ttl_type);
+    state->walk_type = make_type(module, &walk_spec, NULL);
+    return state->tlru_type == NULL || state->walk_type == NULL ? -1 : 0;
+}
+
+static int
+native_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    State *state = PyModule_GetState(module);
+#define VISIT(name) Py_VISIT(state->name);
+    STATE_TYPES(VISIT)
+    STATE_OBJECTS(VISIT)
+#undef VISIT
+    return 0;
+}
+
+static int
+native_clear(PyObject *module)
+{
+    State *state = PyModule_GetState(module);
+#define CLEAR(name) Py_CLEAR(state->name);
+    STATE_TYPES(CLEAR)
+    return 0;
+}
+
+static void
+native_free(void *module)
+{
+    State *state = PyModule_GetState((PyObject *)module);
+    STATE_TYPES(CLEAR)
+    STATE_OBJECTS(CLEAR)
+#undef CLEAR
+}
+
+static PyModuleDef_Slot native_slots[] = {
+    {Py_mod_exec, (void *)native_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef native_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "safemem.core._native",
+    .m_doc = "The core in C, see _pure.py for what it does.",
+    .m_size = sizeof(State),
+    .m_methods = native_functions,
+    .m_slots = native_slots,
+    .m_traverse = native_traverse,
+    .m_clear = native_clear,
+    .m_free = native_free,
+};
+
+PyMODINIT_FUNC
+PyInit__native(void)
+{
+    return PyModuleDef_Init(&native_module);
+}

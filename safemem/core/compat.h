@@ -1,0 +1,57 @@
+/* What this file smooths over: differences between the versions and builds of CPython. */
+
+#ifndef SAFEMEM_COMPAT_H
+#define SAFEMEM_COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define NOINLINE __attribute__((noinline))
+#define PREFETCH(address) __builtin_prefetch(address)
+#define LOAD_RELAXED(place) __atomic_load_n(place, __ATOMIC_RELAXED)
+#define STORE_RELAXED(place, value) __atomic_store_n(place, value, __ATOMIC_RELAXED)
+#else
+#define LIKELY(condition) (condition)
+#define UNLIKELY(condition) (condition)
+#define NOINLINE
+#define PREFETCH(address) ((void)(address))
+#define LOAD_RELAXED(place) (*(place))
+#define STORE_RELAXED(place, value) (*(place) = (value))
+#endif
+
+/* Where there is a GIL it is the lock; without one every operation holds the object's own. Neither survives a call-out. */
+#ifndef Py_BEGIN_CRITICAL_SECTION
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION() }
+#define Py_BEGIN_CRITICAL_SECTION2(one, other) {
+#define Py_END_CRITICAL_SECTION2() }
+#endif
+
+/* KeyError(key); PyErr_SetObject would take a tuple for the arguments of the exception. */
+static NOINLINE void
+raise_key_error(PyObject *key)
+{
+    PyObject *error = PyObject_CallOneArg(PyExc_KeyError, key);
+    if (error != NULL) {
+        PyErr_SetObject(PyExc_KeyError, error);
+        Py_DECREF(error);
+    }
+}
+
+/* Whether the collector may ever have to look at an object: as dict does it, a tuple that it has let off stays let off. */
+static inline int
+may_be_tracked(PyObject *object)
+{
+    return PyType_HasFeature(Py_TYPE(object), Py_TPFLAGS_HAVE_GC) && (!PyTuple_CheckExact(object) || PyObject_GC_IsTracked(object));
+}
+
+#endif

@@ -1,0 +1,261 @@
+/* A value on its way into the table: its weight and its deadline, all that calls out before anything is changed. */
+
+#ifndef SAFEMEM_ITEM_H
+#define SAFEMEM_ITEM_H
+
+#include "due.h"
+#include "keys.h"
+
+/* A value on its way into the table. */
+typedef struct {
+    PyObject *key;
+    PyObject *value;
+    PyObject *weight; /* owned; NULL if entries are only counted */
+    uint32_t hash;
+    Moment now;
+    Moment deadline;
+} Item;
+
+static inline void
+item_init(Item *item, PyObject *key, PyObject *value, uint32_t hash)
+{
+    item->key = key;
+    item->value = value;
+    item->weight = NULL;
+    item->hash = hash;
+    item->now = NO_MOMENT;
+    item->deadline = NO_MOMENT;
+}
+
+static inline void
+item_release(Item *item)
+{
+    if (UNLIKELY(item->weight != NULL || item->now.object != NULL || item->deadline.object != NULL)) {
+        Py_CLEAR(item->weight);
+        moment_release(&item->now);
+        moment_release(&item->deadline);
+    }
+}
+
+/* -- time: calls out -------------------------------------------------------------------------------------------------------------- */
+
+static inline int
+call_watcher(Core *self)
+{
+    if (LIKELY(!self->watched)) {
+        return 0;
+    }
+    PyObject *expired = PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_expire);
+    Py_XDECREF(expired);
+    return expired == NULL ? -1 : 0;
+}
+
+/* The time now, for a cache that has a sense of it. */
+static inline int
+time_now(Core *self, Moment *now)
+{
+    if (!self->timed) {
+        return 0;
+    }
+    if (call_watcher(self) < 0) {
+        return -1;
+    }
+    return read_moment(self, now);
+}
+
+/* The deadline of what is stored `now` and lives for `ttl`. */
+static int
+deadline_after(Core *self, Moment *now, PyObject *ttl, Moment *deadline)
+{
+    if (now->object == NULL && PyFloat_CheckExact(ttl)) {
+        deadline->at = now->at + PyFloat_AS_DOUBLE(ttl);
+        return 0;
+    }
+    PyObject *reading = moment_object(now);
+    if (reading == NULL) {
+        return -1;
+    }
+    int result = moment_set(deadline, PyObject_CallFunctionObjArgs(self->state->after, reading, ttl, NULL));
+    Py_DECREF(reading);
+    return result;
+}
+
+/* The deadline that a function of the user's names. */
+static int
+deadline_from(Core *self, Item *item, PyObject *raw)
+{
+    PyObject *stack[3] = {item->key, item->value, raw};
+    PyObject *ttu = Py_XNewRef(self->ttu);
+    PyObject *expires = ttu == NULL ? Py_NewRef(self->state->infinity) : PyObject_Vectorcall(ttu, stack, 3, NULL);
+    Py_XDECREF(ttu);
+    if (expires == NULL) {
+        return -1;
+    }
+    if (PyFloat_CheckExact(expires) && (is_monotonic(self) || (PyFloat_AS_DOUBLE(expires) == Py_HUGE_VAL && item->now.object == NULL))) {
+        return moment_set(&item->deadline, expires);
+    }
+    int result = PyObject_RichCompareBool(expires, self->state->infinity, Py_EQ);
+    if (result > 0) {
+        result = deadline_after(self, &item->now, self->state->infinity, &item->deadline);
+    }
+    else if (result == 0) {
+        result = moment_set(&item->deadline, ask_clock(self, self->state->str_own, expires));
+    }
+    Py_DECREF(expires);
+    return result;
+}
+
+static NOINLINE int
+time_by_function(Core *self, Item *item)
+{
+    PyObject *raw;
+    if (is_monotonic(self)) {
+        item->now.at = clock_exact();
+        raw = PyFloat_FromDouble(item->now.at);
+    }
+    else {
+        PyObject *both = ask_clock(self, self->state->str_read, NULL);
+        if (both == NULL) {
+            return -1;
+        }
+        PyObject *own;
+        if (!PyArg_ParseTuple(both, "OO", &own, &raw)) {
+            Py_DECREF(both);
+            return -1;
+        }
+        Py_INCREF(raw);
+        int set = moment_set(&item->now, Py_NewRef(own));
+        Py_DECREF(both);
+        if (set < 0) {
+            Py_DECREF(raw);
+            return -1;
+        }
+    }
+    if (raw == NULL) {
+        return -1;
+    }
+    int result = deadline_from(self, item, raw);
+    Py_DECREF(raw);
+    return result;
+}
+
+/* The time now and when the value is to expire. */
+static inline int
+time_of(Core *self, Item *item)
+{
+    if (!self->timed) {
+        return 0;
+    }
+    if (call_watcher(self) < 0) {
+        return -1;
+    }
+    if (self->ttu != NULL) {
+        return time_by_function(self, item);
+    }
+    if (read_moment(self, &item->now) < 0) {
+        return -1;
+    }
+    if (LIKELY(self->step_known && item->now.object == NULL)) {
+        item->deadline.at = item->now.at + self->step_seconds;
+        return 0;
+    }
+    PyObject *step = Py_NewRef(self->step == NULL ? self->state->infinity : self->step);
+    int result = deadline_after(self, &item->now, step, &item->deadline);
+    Py_DECREF(step);
+    return result;
+}
+
+/* Whether a moment of the table's kind comes before another one; objects' own code runs. */
+static inline int
+comes_before(Moment *now, Moment *deadline)
+{
+    if (now->object == NULL) {
+        return now->at < deadline->at;
+    }
+    return PyObject_RichCompareBool(now->object, deadline->object, Py_LT);
+}
+
+/* -- weight: calls out ------------------------------------------------------------------------------------------------------------ */
+
+/* A weight as an int or a float, of these very types; takes over the reference. */
+static PyObject *
+exact_number(PyObject *number)
+{
+    if (number == NULL || PyLong_CheckExact(number) || PyFloat_CheckExact(number)) {
+        return number;
+    }
+    PyObject *exact = PyIndex_Check(number) ? PyNumber_Index(number) : PyNumber_Float(number);
+    if (exact != NULL && PyLong_Check(exact) && !PyLong_CheckExact(exact)) {
+        Py_SETREF(exact, PyNumber_Add(exact, Py_False)); /* a subclass of int */
+    }
+    Py_DECREF(number);
+    return exact;
+}
+
+static PyObject *
+weigh(Core *self, PyObject *value)
+{
+    State *state = self->state;
+    PyObject *weight = self->weighs ? PyObject_CallMethodOneArg((PyObject *)self, state->str_getsizeof, value) : Py_NewRef(state->one);
+    if (weight == NULL) {
+        return NULL;
+    }
+    int valid = PyObject_RichCompareBool(state->zero, weight, Py_LE);
+    if (valid > 0) {
+        valid = PyObject_RichCompareBool(weight, state->infinity, Py_LT);
+    }
+    if (valid < 0) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_TypeError, "getsizeof must return a number, got %R", weight);
+        }
+    }
+    else if (valid == 0) {
+        PyErr_Format(PyExc_ValueError, "getsizeof must return a finite number >= 0, got %R", weight);
+    }
+    if (valid <= 0) {
+        Py_DECREF(weight);
+        return NULL;
+    }
+    PyObject *exact = exact_number(Py_NewRef(weight));
+    PyObject *bound, *maxsize;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    bound = Py_NewRef(self->bound);
+    maxsize = Py_NewRef(self->maxsize);
+    Py_END_CRITICAL_SECTION();
+    int large = exact == NULL ? -1 : PyObject_RichCompareBool(exact, bound, Py_GT);
+    if (large > 0) {
+        PyErr_Format(state->too_large, "value too large: its size must be <= maxsize (%R), got %R", maxsize, weight);
+    }
+    Py_DECREF(bound);
+    Py_DECREF(maxsize);
+    if (large != 0) {
+        Py_CLEAR(exact);
+    }
+    Py_DECREF(weight);
+    return exact;
+}
+
+/* Weigh a value and, for a subclass that wants to see evictions, make room for it. */
+static NOINLINE int
+prepare_slowly(Core *self, Item *item)
+{
+    item->weight = weigh(self, item->value);
+    if (item->weight == NULL) {
+        return -1;
+    }
+    if (self->hooked) {
+        PyObject *made = PyObject_CallMethodObjArgs((PyObject *)self, self->state->str_make_room, item->key, item->weight, NULL);
+        Py_XDECREF(made);
+        return made == NULL ? -1 : 0;
+    }
+    return 0;
+}
+
+static inline int
+prepare(Core *self, Item *item)
+{
+    return LIKELY(LOAD_RELAXED(&self->simple)) ? 0 : prepare_slowly(self, item);
+}
+
+#endif

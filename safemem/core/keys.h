@@ -1,0 +1,136 @@
+/* Finding a key: hashes are mixed, keys are compared as a dict does it, and whatever a comparison did to the table is noticed. */
+
+#ifndef SAFEMEM_KEYS_H
+#define SAFEMEM_KEYS_H
+
+#include "table.h"
+
+/* Python's integers hash to themselves, so that anybody can make up keys that share a position. Multiplying by a number nobody knows
+   and keeping the first bits spreads them whatever they are. */
+static inline uint32_t
+mix(Core *self, Py_hash_t hash)
+{
+    return (uint32_t)(((uint64_t)hash * self->seed) >> 32);
+}
+
+/* The value of an integer of few digits; -1 stands for all others too. */
+static inline Py_hash_t
+small_integer(PyObject *number)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyUnstable_Long_IsCompact((PyLongObject *)number) ? PyUnstable_Long_CompactValue((PyLongObject *)number) : -1;
+#else
+    Py_ssize_t size = Py_SIZE(number);
+    return size >= -1 && size <= 1 ? size * (Py_ssize_t)((PyLongObject *)number)->ob_digit[0] : -1;
+#endif
+}
+
+/* The mixed hash of a key, or -1 with an exception set. */
+static inline int64_t
+hash_key(Core *self, PyObject *key)
+{
+    Py_hash_t hash = -1;
+    if (LIKELY(PyUnicode_CheckExact(key))) {
+        hash = LOAD_RELAXED(&((PyASCIIObject *)key)->hash);
+    }
+    else if (PyLong_CheckExact(key)) {
+        hash = small_integer(key); /* which is its own hash, but for -1 */
+    }
+    if (UNLIKELY(hash == -1)) {
+        hash = PyObject_Hash(key);
+        if (UNLIKELY(hash == -1)) {
+            return -1;
+        }
+    }
+    return mix(self, hash);
+}
+
+/* Whether two exact integers that hash alike are equal: 1, 0, or -1 if that takes a longer look. */
+static inline int
+same_integers(PyObject *left, PyObject *right)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyLongObject *one = (PyLongObject *)left, *other = (PyLongObject *)right;
+    if (LIKELY(PyUnstable_Long_IsCompact(one) && PyUnstable_Long_IsCompact(other))) {
+        return PyUnstable_Long_CompactValue(one) == PyUnstable_Long_CompactValue(other);
+    }
+    return -1;
+#else
+    Py_ssize_t size = Py_SIZE(left);
+    if (size != Py_SIZE(right)) {
+        return 0;
+    }
+    size_t digits = (size_t)(size < 0 ? -size : size);
+    return memcmp(((PyLongObject *)left)->ob_digit, ((PyLongObject *)right)->ob_digit, digits * sizeof(digit)) == 0;
+#endif
+}
+
+/* Whether two keys that are not the same object are equal, if that can be said without a call; else -1. */
+static inline int
+same_at_once(PyObject *stored, PyObject *key)
+{
+    PyTypeObject *type = Py_TYPE(key);
+    if (Py_TYPE(stored) != type) {
+        return -1;
+    }
+    if (LIKELY(type == &PyUnicode_Type)) {
+        Py_ssize_t length = PyUnicode_GET_LENGTH(stored);
+        if (length != PyUnicode_GET_LENGTH(key) || PyUnicode_KIND(stored) != PyUnicode_KIND(key)) {
+            return 0;
+        }
+        return memcmp(PyUnicode_DATA(stored), PyUnicode_DATA(key), (size_t)length * (size_t)PyUnicode_KIND(key)) == 0;
+    }
+    if (type == &PyLong_Type) {
+        return same_integers(stored, key);
+    }
+    return -1;
+}
+
+/* Compare by the keys' own code: 1, 0, or -1 with an exception set. */
+static NOINLINE int
+same_by_call(PyObject *stored, PyObject *key)
+{
+    Py_INCREF(stored);
+    int same = PyObject_RichCompareBool(stored, key, Py_EQ);
+    Py_DECREF(stored);
+    return same;
+}
+
+/* The number of a key's entry, 0 if there is none, FAILED with an exception set.
+   When this returns, nothing has run since the table was looked at. */
+static inline uint32_t
+find(Core *self, PyObject *key, uint32_t hash)
+{
+again:;
+    const Slot *index = self->index;
+    uint32_t mask = self->mask;
+    for (uint32_t place = (uint32_t)((uint64_t)hash >> self->shift);; place = (place + 1) & mask) {
+        Slot slot = index[place];
+        if (slot.entry == 0) {
+            return 0;
+        }
+        if (slot.hash != hash) {
+            continue;
+        }
+        PyObject *stored = self->entries[slot.entry].key;
+        if (LIKELY(stored == key)) {
+            return slot.entry;
+        }
+        int same = same_at_once(stored, key);
+        if (UNLIKELY(same < 0)) {
+            uint64_t version = self->version;
+            same = same_by_call(stored, key);
+            if (same < 0) {
+                return FAILED;
+            }
+            if (self->version != version) {
+                goto again;
+            }
+        }
+        if (LIKELY(same)) {
+            return slot.entry;
+        }
+    }
+}
+
+#endif

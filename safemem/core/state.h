@@ -1,0 +1,61 @@
+/* What the module holds: everything Python that the core needs to know by name. One for each interpreter. */
+
+#ifndef SAFEMEM_STATE_H
+#define SAFEMEM_STATE_H
+
+#include "compat.h"
+
+typedef struct {
+    uint64_t seed; /* odd; multiplies hashes, see keys.h */
+
+    /* Types of this module, dropped when the module is collected. */
+    PyTypeObject *lru_type;
+    PyTypeObject *ttl_type;
+    PyTypeObject *tlru_type;
+    PyTypeObject *walk_type;
+
+    /* Objects of others. They never lead back to this module and stay until it is freed, so that late finalisers find them. */
+    PyObject *monotonic; /* time.monotonic */
+    PyObject *clock_type;
+    Py_ssize_t now_offset; /* of the slot Clock._now */
+    PyObject *too_large;   /* ValueTooLargeError */
+    PyObject *missing;     /* MISSING */
+    PyObject *never;       /* a deadline later than any time */
+    PyObject *tell;        /* see _calls.py */
+    PyObject *after;       /* see _calls.py */
+    PyObject *life;        /* see _calls.py */
+    PyObject *heappush;
+    PyObject *heappop;
+    PyObject *heapify;
+    PyObject *infinity;
+    PyObject *zero;
+    PyObject *one;
+
+    PyObject *cause_size;
+    PyObject *cause_expired;
+    PyObject *cause_explicit;
+    PyObject *cause_replaced;
+
+    PyObject *str_now;
+    PyObject *str_read;
+    PyObject *str_own;
+    PyObject *str_missing;
+    PyObject *str_getsizeof;
+    PyObject *str_make_room;
+    PyObject *str_popitem_hooked;
+    PyObject *str_expire;
+    PyObject *str_pop;
+    PyObject *str_pop_hooked;
+    PyObject *str_setdefault;
+} State;
+
+/* Every object in the state, for traversing and clearing: types first, then those that stay until the end. */
+#define STATE_TYPES(DO) DO(lru_type) DO(ttl_type) DO(tlru_type) DO(walk_type)
+
+#define STATE_OBJECTS(DO)                                                                                                             \
+    DO(monotonic) DO(clock_type) DO(too_large) DO(missing) DO(never) DO(tell) DO(after) DO(life) DO(heappush) DO(heappop) DO(heapify)  \
+    DO(infinity) DO(zero) DO(one) DO(cause_size) DO(cause_expired) DO(cause_explicit) DO(cause_replaced) DO(str_now) DO(str_read)     \
+    DO(str_own) DO(str_missing) DO(str_getsizeof) DO(str_make_room) DO(str_popitem_hooked) DO(str_expire) DO(str_pop) DO(str_pop_hooked)                 \
+    DO(str_setdefault)
+
+#endif

@@ -1,0 +1,439 @@
+/* The table: an index of hashes over an array of entries, and the order of use as links between the entries.
+
+   * A slot of the index holds 32 bits of a mixed hash and the number of an entry, 0 if it is free. It is searched linearly from the
+     position that the hash's first bits name; deleting shifts back what follows. At most half of the slots are taken.
+   * An entry's number is its place in the array, from 1 on. What few caches need is in arrays beside: deadlines, weights.
+   * The order of use is a ring: `head` is the coldest entry and the one before it the hottest. Making the coldest the hottest moves
+     `head` and touches no link, which is what happens when an insertion evicts.
+
+   Nothing in this file runs anybody's code: no comparison, no release of a reference, no allocation that the collector sees.
+   References move in with an insertion and out with a removal; the caller lets go of them when the table is whole. */
+
+#ifndef SAFEMEM_TABLE_H
+#define SAFEMEM_TABLE_H
+
+#include "state.h"
+
+#define MOST_ENTRIES ((uint32_t)1 << 31)
+#define FAILED UINT32_MAX  /* in place of an entry's number: an exception is set */
+#define NOT_DUE UINT32_MAX /* in place of the next entry due: the entry waits in a heap */
+
+typedef struct {
+    uint32_t hash;
+    uint32_t entry;
+} Slot;
+
+typedef struct {
+    PyObject *key; /* NULL: free */
+    PyObject *value;
+    uint32_t hash;
+    uint32_t birth; /* tells an entry from an earlier one in the same place */
+    uint32_t prev;
+    uint32_t next; /* of a free entry: the next free one */
+} Entry;
+
+/* When an entry expires, and its place in what waits for that, see due.h. */
+typedef struct {
+    union {
+        double at;
+        PyObject *object; /* if Core.objects */
+    };
+    uint32_t prev; /* in the ring of those due in order; else a place in the heap, or the last bits of a serial number */
+    uint32_t next; /* 0: never due; NOT_DUE: in a heap */
+} Timing;
+
+typedef struct {
+    PyObject_HEAD
+    /* What a hit needs. */
+    Slot *index;
+    Entry *entries;
+    uint64_t seed;
+    uint64_t hits;
+    uint32_t mask;
+    uint32_t shift;
+    uint32_t head;
+    uint32_t count;
+    uint8_t timed;
+    uint8_t simple; /* storing needs no look at the value nor at anything but the table */
+    uint8_t objects; /* deadlines are Python objects, not doubles */
+    uint8_t gc_keys; /* the collector has to look at some key */
+    uint8_t gc_values;
+    uint8_t weighs;
+    uint8_t hooked;
+    uint8_t watched;
+    Timing *timing;
+    PyObject **now_slot; /* where the clock keeps what tells the time */
+    PyObject *monotonic;
+    /* What a store needs. */
+    uint64_t version; /* changes when entries come, go or move, and with everything that a look-up or a queue relies on */
+    uint64_t limit;   /* the most entries, if they are counted */
+    uint64_t removed;
+    uint64_t evictions;
+    PyObject *on_remove; /* NULL: none */
+    uint32_t capacity;
+    uint32_t used; /* entries above were never used */
+    uint32_t free; /* the first of the free entries below */
+    uint32_t births;
+    uint32_t due; /* the first of the ring of those due in order */
+    uint32_t heap_count;
+    uint32_t heap_capacity;
+    uint32_t *heap;
+    double step_seconds;
+    int step_known;
+    /* The rest. */
+    uint64_t misses;
+    uint64_t expirations;
+    uint64_t loads;
+    uint64_t load_failures;
+    double load_seconds;
+    uint64_t schedules;
+    PyObject *object_heap; /* a list of (deadline, number of the schedule, number of the entry) */
+    PyObject **weights;
+    PyObject *size;    /* the sum of the weights; NULL: has to be added up */
+    PyObject *maxsize; /* as it was given */
+    PyObject *bound;   /* the same, of an exact type */
+    PyObject *making_room;
+    PyObject *telling;
+    PyObject *loading;
+    PyObject *clock; /* NULL: one over time.monotonic, not yet made */
+    PyObject *step;
+    PyObject *ttu;
+    PyObject *module; /* which owns the state: the collector may take everything apart in any order */
+    State *state;
+    PyObject *weakrefs;
+} Core;
+
+/* An index without entries, so that looking into an empty table needs no question. Never written to. */
+static Slot no_slots[1];
+
+static inline Timing *
+timing_of(Core *self, uint32_t number)
+{
+    return &self->timing[number];
+}
+
+/* Whether a place still holds the entry that was there before a call-out. */
+static inline int
+is_same(Core *self, uint32_t number, uint32_t birth)
+{
+    return number <= self->used && self->entries[number].key != NULL && self->entries[number].birth == birth;
+}
+
+/* -- the index ------------------------------------------------------------------------------------------------------------------ */
+
+static inline void
+index_add(Core *self, uint32_t hash, uint32_t number)
+{
+    Slot *index = self->index;
+    uint32_t mask = self->mask;
+    uint32_t place = (uint32_t)((uint64_t)hash >> self->shift);
+    while (index[place].entry != 0) {
+        place = (place + 1) & mask;
+    }
+    index[place].hash = hash;
+    index[place].entry = number;
+}
+
+static inline void
+index_drop(Core *self, uint32_t number)
+{
+    Slot *index = self->index;
+    uint32_t mask = self->mask, shift = self->shift;
+    uint32_t hole = (uint32_t)((uint64_t)self->entries[number].hash >> shift);
+    while (index[hole].entry != number) {
+        hole = (hole + 1) & mask;
+    }
+    for (uint32_t place = (hole + 1) & mask;; place = (place + 1) & mask) {
+        Slot slot = index[place];
+        if (slot.entry == 0) {
+            break;
+        }
+        uint32_t home = (uint32_t)((uint64_t)slot.hash >> shift);
+        if (((place - home) & mask) >= ((place - hole) & mask)) {
+            index[hole] = slot;
+            hole = place;
+        }
+    }
+    index[hole].hash = 0;
+    index[hole].entry = 0;
+}
+
+/* Make the index large enough for `count` entries; -1 without memory, and then nothing has changed. */
+static NOINLINE int
+index_fit(Core *self, uint32_t count)
+{
+    uint32_t bits = 4;
+    while (bits < 32 && ((uint64_t)1 << bits) < 2 * (uint64_t)count) {
+        bits++;
+    }
+    Slot *fresh = PyMem_Calloc((size_t)1 << bits, sizeof(Slot));
+    if (fresh == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    Slot *old = self->index;
+    uint64_t places = (uint64_t)self->mask + 1;
+    self->index = fresh;
+    self->mask = (uint32_t)(((uint64_t)1 << bits) - 1);
+    self->shift = 32 - bits;
+    self->version++;
+    for (uint64_t place = 0; place < places; place++) {
+        if (old[place].entry != 0) {
+            index_add(self, old[place].hash, old[place].entry);
+        }
+    }
+    if (old != no_slots) {
+        PyMem_Free(old);
+    }
+    return 0;
+}
+
+/* -- the order of use ------------------------------------------------------------------------------------------------------------ */
+
+/* Make an entry the hottest. */
+static inline void
+promote(Core *self, uint32_t number)
+{
+    Entry *entries = self->entries;
+    Entry *entry = &entries[number];
+    uint32_t head = self->head;
+    if (number == head) {
+        self->head = entry->next;
+        return;
+    }
+    uint32_t tail = entries[head].prev;
+    if (number == tail) {
+        return;
+    }
+    uint32_t prev = entry->prev, next = entry->next;
+    entries[prev].next = next;
+    entries[next].prev = prev;
+    entry->prev = tail;
+    entry->next = head;
+    entries[tail].next = number;
+    entries[head].prev = number;
+}
+
+static inline void
+order_add(Core *self, uint32_t number)
+{
+    Entry *entries = self->entries;
+    uint32_t head = self->head;
+    if (head == 0) {
+        self->head = entries[number].prev = entries[number].next = number;
+        return;
+    }
+    uint32_t tail = entries[head].prev;
+    entries[number].prev = tail;
+    entries[number].next = head;
+    entries[tail].next = number;
+    entries[head].prev = number;
+}
+
+static inline void
+order_drop(Core *self, uint32_t number)
+{
+    Entry *entries = self->entries;
+    uint32_t prev = entries[number].prev, next = entries[number].next;
+    if (next == number) {
+        self->head = 0;
+        return;
+    }
+    entries[prev].next = next;
+    entries[next].prev = prev;
+    if (self->head == number) {
+        self->head = next;
+    }
+}
+
+/* -- room ------------------------------------------------------------------------------------------------------------------------ */
+
+static int
+array_fit(void **array, size_t count, size_t size)
+{
+    void *fresh = count > PY_SSIZE_T_MAX / size ? NULL : PyMem_Realloc(*array, count * size);
+    if (fresh == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    *array = fresh;
+    return 0;
+}
+
+/* How many entries there should be room for if `capacity` do not do: an eighth more when many, never more than the bound. */
+static uint32_t
+next_capacity(Core *self, uint32_t capacity)
+{
+    uint64_t next = capacity < 8 ? 8 : capacity < 64 ? (uint64_t)capacity * 2 : (uint64_t)capacity + capacity / 8;
+    if (!self->weighs && next > self->limit && capacity < self->limit) {
+        next = self->limit;
+    }
+    return next > MOST_ENTRIES ? MOST_ENTRIES : (uint32_t)next;
+}
+
+static NOINLINE int
+make_entries(Core *self)
+{
+    uint32_t capacity = next_capacity(self, self->capacity);
+    if (capacity <= self->capacity) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    size_t count = (size_t)capacity + 1;
+    if (array_fit((void **)&self->entries, count, sizeof(Entry)) < 0) {
+        return -1;
+    }
+    if (self->timed && array_fit((void **)&self->timing, count, sizeof(Timing)) < 0) {
+        return -1;
+    }
+    if (self->weighs && array_fit((void **)&self->weights, count, sizeof(PyObject *)) < 0) {
+        return -1;
+    }
+    self->capacity = capacity;
+    self->version++;
+    return 0;
+}
+
+/* Make sure that one more entry can be added. */
+static inline int
+make_space(Core *self)
+{
+    if (UNLIKELY(self->free == 0 && self->used == self->capacity) && make_entries(self) < 0) {
+        return -1;
+    }
+    if (UNLIKELY(2 * ((uint64_t)self->count + 1) > (uint64_t)self->mask + 1) && index_fit(self, self->count + 1) < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+/* -- entries --------------------------------------------------------------------------------------------------------------------- */
+
+static inline void
+note_tracked(Core *self, PyObject *key, PyObject *value)
+{
+    if (!self->gc_values && may_be_tracked(value)) {
+        self->gc_values = 1;
+    }
+    if (key != NULL && !self->gc_keys && may_be_tracked(key)) {
+        self->gc_keys = 1;
+    }
+}
+
+/* Add an entry as the hottest, after make_space(). */
+static inline uint32_t
+entry_add(Core *self, PyObject *key, PyObject *value, uint32_t hash)
+{
+    uint32_t number = self->free;
+    if (number != 0) {
+        self->free = self->entries[number].next;
+    }
+    else {
+        number = ++self->used;
+    }
+    Entry *entry = &self->entries[number];
+    entry->key = Py_NewRef(key);
+    entry->value = Py_NewRef(value);
+    entry->hash = hash;
+    entry->birth = ++self->births;
+    note_tracked(self, key, value);
+    order_add(self, number);
+    index_add(self, hash, number);
+    self->count++;
+    self->version++;
+    return number;
+}
+
+/* Take an entry out; its references are the caller's now. What waits for its deadline must have been told. */
+static inline void
+entry_drop(Core *self, uint32_t number)
+{
+    Entry *entry = &self->entries[number];
+    index_drop(self, number);
+    order_drop(self, number);
+    entry->key = NULL;
+    entry->value = NULL;
+    entry->next = self->free;
+    self->free = number;
+    self->count--;
+    self->removed++;
+    self->version++;
+    if (self->count == 0) {
+        self->used = self->free = 0;
+        self->gc_keys = self->gc_values = 0;
+    }
+}
+
+/* The arrays of a table, taken out of it. */
+typedef struct {
+    Slot *index;
+    Entry *entries;
+    Timing *timing;
+    PyObject **weights;
+    uint32_t *heap;
+    PyObject *object_heap;
+    PyObject *size;
+    uint32_t head;
+    uint32_t used;
+    int objects;
+} Arrays;
+
+/* Take everything out of the table at once and leave it empty. */
+static void
+table_take(Core *self, Arrays *out)
+{
+    out->index = self->index;
+    out->entries = self->entries;
+    out->timing = self->timing;
+    out->weights = self->weights;
+    out->heap = self->heap;
+    out->object_heap = self->object_heap;
+    out->size = self->size;
+    out->head = self->head;
+    out->used = self->used;
+    out->objects = self->objects;
+    self->index = no_slots;
+    self->mask = 0;
+    self->shift = 32;
+    self->entries = NULL;
+    self->timing = NULL;
+    self->weights = NULL;
+    self->heap = NULL;
+    self->object_heap = NULL;
+    self->size = self->state != NULL ? Py_XNewRef(self->state->zero) : NULL;
+    self->removed += self->count;
+    self->head = self->used = self->free = self->count = self->capacity = 0;
+    self->due = self->heap_count = self->heap_capacity = 0;
+    self->objects = self->gc_keys = self->gc_values = 0;
+    self->version++;
+}
+
+/* Let go of what was taken; runs anybody's code. */
+static void
+arrays_release(Arrays *arrays)
+{
+    for (uint32_t number = 1; number <= arrays->used && arrays->entries != NULL; number++) {
+        if (arrays->entries[number].key == NULL) {
+            continue;
+        }
+        if (arrays->objects && arrays->timing != NULL) {
+            Py_XDECREF(arrays->timing[number].object);
+        }
+        if (arrays->weights != NULL) {
+            Py_XDECREF(arrays->weights[number]);
+        }
+        Py_DECREF(arrays->entries[number].key);
+        Py_DECREF(arrays->entries[number].value);
+    }
+    Py_XDECREF(arrays->object_heap);
+    Py_XDECREF(arrays->size);
+    if (arrays->index != no_slots) {
+        PyMem_Free(arrays->index);
+    }
+    PyMem_Free(arrays->entries);
+    PyMem_Free(arrays->timing);
+    PyMem_Free(arrays->weights);
+    PyMem_Free(arrays->heap);
+}
+
+#endif

@@ -1,0 +1,134 @@
+/* What caches with a sense of time have beside the mapping: expire, ttl_of, and their clock. */
+
+#ifndef SAFEMEM_TIMED_H
+#define SAFEMEM_TIMED_H
+
+#include "writing.h"
+
+static const char *const ONLY_TIME[] = {"time"};
+static const char *const ONLY_KEY[] = {"key"};
+
+static PyObject *
+core_expire(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Core *self = (Core *)op;
+    static const Signature signature = {"TTLCore.expire", ONLY_TIME, 0, 1};
+    PyObject *out[1];
+    if (parse(&signature, args, count, names, out) < 0) {
+        return NULL;
+    }
+    Moment now = NO_MOMENT;
+    if (out[0] == NULL || out[0] == Py_None) {
+        if (read_moment(self, &now) < 0) {
+            return NULL;
+        }
+    }
+    else if (moment_set(&now, ask_clock(self, self->state->str_own, out[0])) < 0) {
+        return NULL;
+    }
+    Gone gone;
+    gone_init(&gone);
+    int result;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    result = moment_agree(self, &now);
+    if (result == 0) {
+        result = expire_due(self, &now, &gone);
+        shrink(self);
+    }
+    Py_END_CRITICAL_SECTION();
+    moment_release(&now);
+    PyObject *list = result < 0 ? NULL : gone_list(&gone, 0, 0);
+    if (gone_finish(self, &gone, list == NULL ? -1 : 0) < 0) {
+        Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* What is left until a deadline; both are of the same kind. */
+static PyObject *
+life_left(Core *self, Moment *deadline, Moment *now)
+{
+    if (deadline->object == NULL) {
+        return PyFloat_FromDouble(deadline->at - now->at);
+    }
+    return PyObject_CallFunctionObjArgs(self->state->life, deadline->object, now->object, NULL);
+}
+
+static Moment
+deadline_of(Core *self, uint32_t number)
+{
+    Moment deadline = NO_MOMENT;
+    if (self->objects) {
+        deadline.object = Py_NewRef(self->timing[number].object);
+    }
+    else {
+        deadline.at = self->timing[number].at;
+    }
+    return deadline;
+}
+
+static PyObject *
+core_ttl_of(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Core *self = (Core *)op;
+    static const Signature signature = {"TTLCore.ttl_of", ONLY_KEY, 1, 1};
+    PyObject *out[1];
+    if (parse(&signature, args, count, names, out) < 0) {
+        return NULL;
+    }
+    int64_t hash = hash_key(self, out[0]);
+    if (hash < 0) {
+        return NULL;
+    }
+    Moment now = NO_MOMENT, deadline = NO_MOMENT;
+    uint32_t number;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    number = find_alive(self, out[0], (uint32_t)hash, &now);
+    if (number != 0 && number != FAILED) {
+        deadline = deadline_of(self, number);
+        if ((deadline.object != NULL) != (now.object != NULL) && moment_agree(self, &now) < 0) {
+            number = FAILED;
+        }
+    }
+    Py_END_CRITICAL_SECTION();
+    PyObject *left = NULL;
+    if (number == 0) {
+        raise_key_error(out[0]);
+    }
+    else if (number != FAILED) {
+        left = life_left(self, &deadline, &now);
+    }
+    moment_release(&now);
+    moment_release(&deadline);
+    return left;
+}
+
+/* -- attributes ---------------------------------------------------------------------------------------------------------------------- */
+
+static PyObject *
+core_clock(PyObject *op, void *Py_UNUSED(closure))
+{
+    return clock_of((Core *)op);
+}
+
+static PyObject *
+core_step(PyObject *op, void *Py_UNUSED(closure))
+{
+    Core *self = (Core *)op;
+    return Py_NewRef(self->step == NULL ? self->state->infinity : self->step);
+}
+
+static PyObject *
+core_watched(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((Core *)op)->watched);
+}
+
+static PyObject *
+core_ttu(PyObject *op, void *Py_UNUSED(closure))
+{
+    Core *self = (Core *)op;
+    return Py_NewRef(self->ttu == NULL ? Py_None : self->ttu);
+}
+
+#endif

@@ -1,0 +1,53 @@
+"""Imports and uses the native core in interpreters of their own, one after the other and side by side, with their own GIL where there is one."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+CODE = """
+import gc
+from safemem.core._native import LRUCore, TTLCore, TLRUCore
+for core in (LRUCore, TTLCore, TLRUCore):
+    cache = core()
+    cache._configure(maxsize=50, weighs=False, on_remove=lambda *told: None, hooked=False)
+    for number in range(500):
+        cache[f"key {number}"] = [number]
+        cache.get("key 3")
+    assert len(list(cache._iterate_items())) == 50
+    cache["itself"] = cache
+    cache._check()
+gc.collect()
+"""
+
+
+def run_one(interpreters: object) -> None:
+    """Make an interpreter, run the code, destroy it."""
+    identity = interpreters.create()
+    try:
+        failure = interpreters.run_string(identity, CODE)
+        assert failure is None, failure
+    finally:
+        interpreters.destroy(identity)
+
+
+def main() -> None:
+    """Use them one after the other, then four at once."""
+    if sys.version_info >= (3, 13):
+        import _interpreters as interpreters
+    else:
+        import _xxsubinterpreters as interpreters
+    exec(CODE)
+    for _ in range(4):
+        run_one(interpreters)
+    if sys.version_info >= (3, 12):
+        threads = [threading.Thread(target=run_one, args=(interpreters,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    exec(CODE)
+
+
+if __name__ == "__main__":
+    main()
