@@ -11,7 +11,9 @@ from helpers.leak import Unique
 from safemem import cached, cached_property
 
 PEAK = 5000
-BYTES_FOR_EACH = 120  # what tables that were large may still be too large by
+# What tables that were large may still be too large by: a set of weak references to locks keeps over 100 bytes for each until it has
+# reason to grow again, the registers of memos about 30. A handle or memo that stayed would be 400 and more.
+BYTES_FOR_EACH = 250
 
 
 class Plain:
