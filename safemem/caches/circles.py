@@ -80,6 +80,8 @@ def leave(before: Any) -> None:
 
 
 def _innermost_run() -> Run | None:
+    if _CONTEXTS_BEAR_FINALISERS:
+        return innermost.get()
     # A run that an interrupt ended between two steps may still stand there, or be the last that a context knows of.
     by_thread, by_context = _live(here().innermost), _live(innermost.get())
     if by_thread is None or by_context is None:
