@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from safemem.core import lru_wrapper
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,7 +19,7 @@ R = TypeVar("R")
 def lru_cache(maxsize: Callable[..., R], typed: bool = False) -> functools._lru_cache_wrapper[R]: ...
 @overload
 def lru_cache(maxsize: int | None = 128, typed: bool = False) -> Callable[[Callable[..., R]], functools._lru_cache_wrapper[R]]: ...
-def lru_cache(maxsize: Any = 128, typed: bool = False) -> Any:
+def lru_cache(maxsize: Any = 128, typed: Any = False) -> Any:
     """Cache a function's results exactly as `functools.lru_cache` does, for programs that rely on every detail of it.
 
     No single flight, and on a method every instance is kept alive by the cache: for either see `cached`.
@@ -31,7 +33,20 @@ def lru_cache(maxsize: Any = 128, typed: bool = False) -> Any:
     >>> square.cache_info()
     CacheInfo(hits=1, misses=1, maxsize=2, currsize=1)
     """
-    return functools.lru_cache(maxsize, typed)
+    if isinstance(maxsize, int):
+        return functools.partial(_decorate, max(maxsize, 0), typed)
+    if callable(maxsize) and isinstance(typed, bool):
+        return _decorate(128, typed, maxsize)
+    if maxsize is None:
+        return functools.partial(_decorate, None, typed)
+    msg = "Expected first argument to be an integer, a callable, or None"  # the standard library's wording
+    raise TypeError(msg)
+
+
+def _decorate(maxsize: int | None, typed: bool, func: Callable[..., Any]) -> Any:
+    wrapper = lru_wrapper(func, maxsize, typed, functools._CacheInfo)
+    wrapper.cache_parameters = lambda: {"maxsize": maxsize, "typed": typed}
+    return functools.update_wrapper(wrapper, func)
 
 
 lru_cache.__module__ = "safemem"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 from safemem._compat import MISSING
 from safemem.caches.base import check_callable
 from safemem.caches.flight import SingleFlight
-from safemem.caches.owners import Owners
+from safemem.core._owners import Owners
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from cachetools import CacheInfo
 from safemem._compat import MISSING
 from safemem.caches.base import BoundedCache
 from safemem.caches.flight import SingleFlight
-from safemem.core import new_lock
+from safemem.core import direct, new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -33,6 +33,11 @@ class Store(Protocol):
     @property
     def mapping(self) -> MutableMapping[Any, Any]:
         """The mapping itself."""
+        ...
+
+    @property
+    def direct(self) -> Any:
+        """The mapping if the core may look for results in it by itself, else None."""
         ...
 
     @property
@@ -72,10 +77,11 @@ def store_for(mapping: Any, keep_if: KeepIf) -> Store:
 class OwnStore:
     """Results in a cache of this package."""
 
-    __slots__ = ("_keep_if", "get", "mapping")
+    __slots__ = ("_keep_if", "direct", "get", "mapping")
 
     def __init__(self, cache: BoundedCache[Any, Any], keep_if: KeepIf) -> None:
         self.mapping: BoundedCache[Any, Any] = cache
+        self.direct = direct(cache)
         self.get = cache.get
         self._keep_if = keep_if
 
@@ -119,6 +125,8 @@ class ForeignStore:
     """
 
     __slots__ = ("_flights", "_hits", "_keep_if", "_loading", "_lock", "_misses", "mapping")
+
+    direct = None
 
     def __init__(self, mapping: MutableMapping[Any, Any], keep_if: KeepIf) -> None:
         self.mapping = mapping

@@ -7,17 +7,17 @@ instance gets a `Memo` of its own. Reached through a class method, it has one fo
 from __future__ import annotations
 
 import functools
-import weakref
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from cachetools import CacheInfo
-from cachetools.keys import hashkey, typedkey
 
 from safemem._compat import MISSING
-from safemem.caches.owners import Owners, warn_if_pinned
 from safemem.caches.stores import Store, store_for
+from safemem.core import BoundCore, CallCore, Memo, call_key, callable_core, method_descriptor, ready
+from safemem.core._owners import Owners, warn_if_pinned
 
 if TYPE_CHECKING:
+    import weakref
     from collections.abc import Callable, Coroutine, MutableMapping
 
 __all__ = ["AsyncCachedFunction", "CachedFunction", "Settings"]
@@ -49,31 +49,16 @@ class Settings:
         self.shared = shared  # make_cache always returns the one mapping that the user brought
         self.maxsize = maxsize
         self.typed = typed
-        self.key = key or (typedkey if typed else None)
+        self.key = key
         self.cache_if = cache_if
 
     def make_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return what a call's result is filed under."""
-        if self.key is not None:
-            return self.key(*args, **kwargs)
-        return hashkey(*args, **kwargs) if kwargs else args
+        return call_key(args, kwargs, typed=self.typed) if self.key is None else self.key(*args, **kwargs)
 
 
-class Memo:
-    """The results of one method for one owner."""
-
-    __slots__ = ("__weakref__", "_memos", "store")
-
-    def __init__(self, store: Store, memos: dict[int, weakref.ref[Memo]]) -> None:
-        self.store = store
-        self._memos = memos  # the register of all owners' memos, which holds this one weakly
-        memos[id(self)] = weakref.ref(self)
-
-    def __del__(self) -> None:
-        self._memos.pop(id(self), None)
-
-
-class CachedFunction(Generic[P, R]):
+@callable_core
+class CachedFunction(CallCore, Generic[P, R]):
     """A function whose results are cached; made by `@cached`."""
 
     __wrapped__: Callable[P, R]
@@ -84,44 +69,53 @@ class CachedFunction(Generic[P, R]):
         functools.update_wrapper(self, func)
         self._func = func
         self._settings = settings
-        self._kind = kind  # None: not known yet
-        self._store: Store | None = None
-        self._owners: Owners[Memo] = Owners(f"@cached {getattr(func, '__module__', '')}.{getattr(func, '__qualname__', '')}")
+        self._kind = kind  # None: not known yet; see `_become`
         self._memos: dict[int, weakref.ref[Memo]] = {}
+        self._owners: Owners[Memo] = Owners(f"@cached {getattr(func, '__module__', '')}.{getattr(func, '__qualname__', '')}")
+        self._prepare(key=settings.key, typed=settings.typed, awaited=self._is_awaited, owners=self._owners)
         if kind == _CLASS_METHOD:
             self._refuse_shared()
 
-    # -- calling ------------------------------------------------------------------------------------------------------------------
+    # -- calling: what the core does not do by itself -----------------------------------------------------------------------------
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return the cached result for these arguments, or call the function."""
-        store = self._store
-        if store is None:
-            return self._dispatch(args, kwargs)  # type: ignore[no-any-return]
-        settings = self._settings
-        key = args if settings.key is None and not kwargs else settings.make_key(args, kwargs)
-        value = store.get(key, MISSING)
-        if value is not MISSING:
-            return value  # type: ignore[no-any-return]
-        func = self._func
-        return store.load(key, lambda: func(*args, **kwargs))  # type: ignore[no-any-return]
+    _is_awaited = False
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            """Return the cached result for these arguments, or call the function."""
+            ...
 
     def _dispatch(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function for the first time, or a method through its class with the instance as the first argument."""
         owner = self._owner_in(args)
-        if owner is MISSING:
-            self._own_store()
-            return self(*args, **kwargs)
-        return self._call_for(owner, self._memo_of(owner), args[1:], kwargs)
-
-    def _call_for(self, owner: Any, memo: Memo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        store = memo.store
+        if owner is not MISSING:
+            return self._call_for(owner, args[1:], kwargs)
+        store = self._own_store()
         key = self._settings.make_key(args, kwargs)
         value = store.get(key, MISSING)
-        if value is MISSING:
-            func: Callable[..., Any] = self._func
-            value = store.load(key, lambda: func(owner, *args, **kwargs))
-            warn_if_pinned(owner, value, self.__qualname__)
+        return self._load(key, args, kwargs) if value is MISSING else self._answer(value)
+
+    def _call_for(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a method."""
+        store = self._memo_of(owner).store
+        key = self._settings.make_key(args, kwargs)
+        value = store.get(key, MISSING)
+        return self._load_for(owner, key, args, kwargs) if value is MISSING else self._answer(value)
+
+    def _answer(self, value: Any) -> Any:
+        return value
+
+    def _load(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a function's result that is missing."""
+        func: Callable[..., Any] = self._func
+        return self._own_store().load(key, lambda: func(*args, **kwargs))
+
+    def _load_for(self, owner: Any, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a method's result that is missing."""
+        func: Callable[..., Any] = self._func
+        value = self._memo_of(owner).store.load(key, lambda: func(owner, *args, **kwargs))
+        warn_if_pinned(owner, value, self.__qualname__)
         return value
 
     # -- what it is ---------------------------------------------------------------------------------------------------------------
@@ -130,7 +124,15 @@ class CachedFunction(Generic[P, R]):
         # A function of a module that a class body merely gives another name stays a function.
         qualname = getattr(self._func, "__qualname__", None)
         if self._kind is None and (qualname is None or qualname.startswith(f"{owner.__qualname__}.")):
-            self._kind = _METHOD
+            self._become(_METHOD)
+
+    def _become(self, kind: str) -> None:
+        """Know from now on what kind of thing this is."""
+        self._kind = kind
+        cls = type(self)
+        others = _AS_METHOD if kind == _METHOD else _AS_FUNCTION
+        if cls in others:
+            self._turn_into(others[cls])
 
     if TYPE_CHECKING:
 
@@ -148,15 +150,15 @@ class CachedFunction(Generic[P, R]):
         if instance is None:
             return self
         if instance is owner and isinstance(instance, type):  # a class method's way to bind
-            self._kind = _CLASS_METHOD
+            self._become(_CLASS_METHOD)
         elif kind is None and self._store is None:
-            self._kind = _METHOD
+            self._become(_METHOD)
         return CachedMethod(self, instance)
 
     def _owner_in(self, args: tuple[Any, ...]) -> Any:
         """Return the instance or class that a call's first argument is, MISSING for a plain function."""
         if self._kind is None:
-            self._kind = self._kind_for(args[0]) if args else _FUNCTION
+            self._become(self._kind_for(args[0]) if args else _FUNCTION)
         if self._kind == _FUNCTION:
             return MISSING
         if not args:
@@ -186,7 +188,8 @@ class CachedFunction(Generic[P, R]):
             with self._owners.lock:
                 if self._store is None:
                     self._store = store
-        return self._store
+        found: Store = self._store
+        return found
 
     def _memo_of(self, owner: Any) -> Memo:
         memo = self._owners.find(owner)
@@ -282,29 +285,29 @@ class CachedFunction(Generic[P, R]):
         return f"<cached {self._func!r}>"
 
 
+@callable_core
 class AsyncCachedFunction(CachedFunction[P, R]):
     """A coroutine function whose results are cached; made by `@cached`."""
 
-    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:  # type: ignore[override]
-        """Return the cached result for these arguments, or await the function."""
-        store = self._store
-        if store is None:
-            return await self._dispatch(args, kwargs)
-        key = self._settings.make_key(args, kwargs)
-        value = store.get(key, MISSING)
-        if value is not MISSING:
-            return value
-        func: Callable[..., Any] = self._func
-        return await store.aload(key, lambda: func(*args, **kwargs))
+    _is_awaited = True
 
-    async def _call_for(self, owner: Any, memo: Memo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        store = memo.store
-        key = self._settings.make_key(args, kwargs)
-        value = store.get(key, MISSING)
-        if value is MISSING:
-            func: Callable[..., Any] = self._func
-            value = await store.aload(key, lambda: func(owner, *args, **kwargs))
-            warn_if_pinned(owner, value, self.__qualname__)
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Any]:  # type: ignore[override]
+            """Return something to await: the result that is cached for these arguments at the time of the call, or the function's."""
+            ...
+
+    def _answer(self, value: Any) -> Any:
+        return ready(value)
+
+    async def _load(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        func: Callable[..., Any] = self._func
+        return await self._own_store().aload(key, lambda: func(*args, **kwargs))
+
+    async def _load_for(self, owner: Any, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        func: Callable[..., Any] = self._func
+        value = await self._memo_of(owner).store.aload(key, lambda: func(owner, *args, **kwargs))
+        warn_if_pinned(owner, value, self.__qualname__)
         return value
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -312,25 +315,42 @@ class AsyncCachedFunction(CachedFunction[P, R]):
         return bound if bound is self else AsyncCachedMethod(self, bound.__self__)
 
 
-class CachedMethod(Generic[P, R]):
+@method_descriptor
+class CachedMethodFunction(CachedFunction[P, R]):
+    """A decorated function that is known to be a method."""
+
+
+@method_descriptor
+class AsyncCachedMethodFunction(AsyncCachedFunction[P, R]):
+    """A decorated coroutine function that is known to be a method."""
+
+
+_AS_METHOD: dict[type, type] = {CachedFunction: CachedMethodFunction, AsyncCachedFunction: AsyncCachedMethodFunction}
+_AS_FUNCTION = {method: function for function, method in _AS_METHOD.items()}
+
+
+@callable_core
+class CachedMethod(BoundCore, Generic[P, R]):
     """A cached function bound to an instance or a class; what `instance.method` is."""
 
-    __slots__ = ("__func__", "__self__", "__weakref__")
+    __slots__ = ()
 
-    def __init__(self, function: CachedFunction[..., R], owner: Any) -> None:
-        self.__func__ = function
-        self.__self__ = owner
+    if TYPE_CHECKING:
+        __func__: CachedFunction[..., Any]
+        __self__: Any
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return the cached result for these arguments, or call the method."""
-        function, owner = self.__func__, self.__self__
-        return function._call_for(owner, function._memo_of(owner), args, kwargs)  # type: ignore[no-any-return]
+        def __init__(self, function: CachedFunction[..., R], owner: Any) -> None: ...
+
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            """Return the cached result for these arguments, or call the method."""
+            ...
 
     def _store(self) -> Store:
-        return self.__func__._memo_of(self.__self__).store
+        store: Store = self.__func__._memo_of(self.__self__).store
+        return store
 
     def _of_class(self) -> bool:
-        return self.__func__._kind == _CLASS_METHOD
+        return bool(self.__func__._kind == _CLASS_METHOD)
 
     @property
     def cache(self) -> MutableMapping[Any, Any]:
@@ -391,6 +411,7 @@ class CachedMethod(Generic[P, R]):
         return f"<bound cached {self.__func__.__qualname__} of {self.__self__!r}>"
 
 
+@callable_core
 class AsyncCachedMethod(CachedMethod[P, R]):
     """A cached coroutine function bound to an instance or a class."""
 
@@ -399,9 +420,3 @@ class AsyncCachedMethod(CachedMethod[P, R]):
     if TYPE_CHECKING:
 
         def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Any]: ...  # type: ignore[override]
-    else:
-
-        async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-            """Return the cached result for these arguments, or await the method."""
-            function, owner = self.__func__, self.__self__
-            return await function._call_for(owner, function._memo_of(owner), args, kwargs)

@@ -9,16 +9,39 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from safemem.core._calling import Memo, call_key, ready
 from safemem.core._causes import RemovalCause
 from safemem.core._clock import Clock
 from safemem.core._locks import new_lock
 from safemem.core._report import report_unraisable
 
-__all__ = ["CORE", "NATIVE", "WHY", "Clock", "LRUCore", "RemovalCause", "TLRUCore", "TTLCore", "new_lock", "rebind", "report_unraisable"]
+__all__ = [
+    "CORE",
+    "NATIVE",
+    "WHY",
+    "BoundCore",
+    "CallCore",
+    "Clock",
+    "LRUCore",
+    "Memo",
+    "RemovalCause",
+    "TLRUCore",
+    "TTLCore",
+    "call_key",
+    "callable_core",
+    "direct",
+    "lru_wrapper",
+    "method_descriptor",
+    "new_lock",
+    "ready",
+    "rebind",
+    "report_unraisable",
+]
 
 _wish = os.environ.get("SAFEMEM_PURE", "")
 
 if TYPE_CHECKING or _wish == "1":
+    from safemem.core._calling import BoundCore, CallCore, callable_core, direct, lru_wrapper, method_descriptor
     from safemem.core._pure import LRUCore
     from safemem.core._seam import rebind
     from safemem.core._timed import TLRUCore, TTLCore
@@ -27,13 +50,25 @@ if TYPE_CHECKING or _wish == "1":
     WHY = "SAFEMEM_PURE=1 asks for the pure core"
 else:
     try:
-        from safemem.core._native import LRUCore, TLRUCore, TTLCore, rebind
+        from safemem.core._native import (
+            BoundCore,
+            CallCore,
+            LRUCore,
+            TLRUCore,
+            TTLCore,
+            callable_core,
+            direct,
+            lru_wrapper,
+            method_descriptor,
+            rebind,
+        )
 
         NATIVE = True
         WHY = "the compiled core is installed"
     except ImportError as error:
         if _wish == "0":
             raise
+        from safemem.core._calling import BoundCore, CallCore, callable_core, direct, lru_wrapper, method_descriptor
         from safemem.core._pure import LRUCore
         from safemem.core._seam import rebind
         from safemem.core._timed import TLRUCore, TTLCore

@@ -22,6 +22,10 @@
        private.h  the private side of the seam
        copies.h   rows to copy and pickle
        check.h    whether all is whole
+       parts.h    the key of a call, without making it
+       ready.h    a coroutine whose result is known
+       calling.h  decorated functions
+       lru_wrapper.h   functools.lru_cache's
 
    The rules that keep it right, in every function:
 
@@ -31,7 +35,9 @@
      table is whole and nothing is locked.
    * Where there is no GIL, everything that touches the table holds the object's critical section. */
 
+#include "calling.h"
 #include "check.h"
+#include "lru_wrapper.h"
 
 /* -- types ------------------------------------------------------------------------------------------------------------------------------ */
 
@@ -211,7 +217,57 @@ native_rebind(PyObject *module, PyObject *cls)
     return Py_NewRef(cls);
 }
 
+/* The flags that make calls fast are not inherited by classes in Python (HAVE_VECTORCALL from 3.12 on). */
+static PyObject *
+add_flags(PyObject *module, PyObject *cls, unsigned long flags)
+{
+    State *state = PyModule_GetState(module);
+    if (!PyType_Check(cls) ||
+        !(PyType_IsSubtype((PyTypeObject *)cls, state->call_type) || PyType_IsSubtype((PyTypeObject *)cls, state->bound_type))) {
+        PyErr_Format(PyExc_TypeError, "cls must be a subclass of CallCore or BoundCore, got %R", cls);
+        return NULL;
+    }
+    ((PyTypeObject *)cls)->tp_flags |= flags;
+    PyType_Modified((PyTypeObject *)cls);
+    return Py_NewRef(cls);
+}
+
+static PyObject *
+native_callable(PyObject *module, PyObject *cls)
+{
+    return add_flags(module, cls, Py_TPFLAGS_HAVE_VECTORCALL);
+}
+
+static PyObject *
+native_method_descriptor(PyObject *module, PyObject *cls)
+{
+    /* The interpreter specialises calls of methods for immutable descriptors only. */
+    return add_flags(module, cls, Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_IMMUTABLETYPE);
+}
+
+/* A cache whose `get` nobody has put anything in the place of. */
+static PyObject *
+native_direct(PyObject *module, PyObject *cache)
+{
+    if (!PyObject_TypeCheck(cache, ((State *)PyModule_GetState(module))->lru_type)) {
+        Py_RETURN_NONE;
+    }
+    PyObject *get = PyObject_GetAttrString(cache, "get");
+    if (get == NULL) {
+        return NULL;
+    }
+    int plain = PyCFunction_Check(get) && PyCFunction_GET_FUNCTION(get) == (PyCFunction)(void (*)(void))core_get && PyCFunction_GET_SELF(get) == cache;
+    Py_DECREF(get);
+    return Py_NewRef(plain ? cache : Py_None);
+}
+
 static PyMethodDef native_functions[] = {
+    {"callable_core", native_callable, METH_O,
+     "callable_core($module, cls, /)\n--\n\nLet the interpreter call objects of a direct subclass of CallCore or BoundCore without packing arguments; return it."},
+    {"direct", native_direct, METH_O,
+     "direct($module, cache, /)\n--\n\nReturn `cache` if the core can look into it without calling its methods, else None."},
+    {"method_descriptor", native_method_descriptor, METH_O,
+     "method_descriptor($module, cls, /)\n--\n\nLet the interpreter call objects of this class, found in an owner's class, with the owner in front."},
     {"rebind", native_rebind, METH_O,
      "rebind($module, cls, /)\n--\n\nGive a direct subclass of a core type descriptors of its own for the methods it inherits; return it."},
     {NULL, NULL, 0, NULL},
@@ -226,23 +282,56 @@ take_from(const char *module_name, const char *name)
     return object;
 }
 
-/* Where the slot `Clock._now` lies in a Clock. */
+/* Where a slot of a class in Python lies in its instances. */
 static int
-find_now_slot(State *state)
+find_slot(PyObject *cls, const char *name, Py_ssize_t *offset)
 {
-    PyObject *slot = PyObject_GetAttrString(state->clock_type, "_now");
+    PyObject *slot = PyObject_GetAttrString(cls, name);
     if (slot == NULL) {
         return -1;
     }
     int known = Py_TYPE(slot) == &PyMemberDescr_Type && ((PyMemberDescrObject *)slot)->d_member->type == T_OBJECT_EX;
     if (known) {
-        state->now_offset = ((PyMemberDescrObject *)slot)->d_member->offset;
+        *offset = ((PyMemberDescrObject *)slot)->d_member->offset;
     }
     else {
-        PyErr_SetString(PyExc_ImportError, "Clock._now must be a slot");
+        PyErr_Format(PyExc_ImportError, "%R.%s must be a slot", cls, name);
     }
     Py_DECREF(slot);
     return known ? 0 : -1;
+}
+
+static int
+find_slots(State *state)
+{
+    if (find_slot(state->clock_type, "_now", &state->now_offset) < 0) {
+        return -1;
+    }
+    if (find_slot(state->owners_type, "_attribute", &state->owners_attribute) < 0 ||
+        find_slot(state->owners_type, "_table", &state->owners_table) < 0 || find_slot(state->owners_type, "home", &state->owners_home) < 0) {
+        return -1;
+    }
+    if (find_slot(state->handle_type, "home", &state->handle_home) < 0 || find_slot(state->handle_type, "owned", &state->handle_owned) < 0) {
+        return -1;
+    }
+    return find_slot(state->memo_type, "direct", &state->memo_direct);
+}
+
+/* Make sure that parts are hashed as tuples are. */
+static int
+check_tuple_hash(void)
+{
+    PyObject *key = Py_BuildValue("(sid)", "safemem", -1, 0.5);
+    if (key == NULL) {
+        return -1;
+    }
+    Parts parts = {.at = &PyTuple_GET_ITEM(key, 0), .count = PyTuple_GET_SIZE(key)};
+    int same = parts_hash(&parts) == PyObject_Hash(key);
+    Py_DECREF(key);
+    if (!same && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_ImportError, "this Python hashes tuples in a way that the compiled core does not know");
+    }
+    return same ? 0 : -1;
 }
 
 /* A number that nobody knows, unless PYTHONHASHSEED says so: from the hash of a string. */
@@ -282,6 +371,11 @@ import_objects(State *state)
     state->tell = take_from("safemem.core._calls", "tell");
     state->after = take_from("safemem.core._calls", "after");
     state->life = take_from("safemem.core._calls", "life");
+    state->keywords = take_from("safemem.core._calling", "KEYWORDS");
+    state->memo_type = take_from("safemem.core._calling", "Memo");
+    state->owners_type = take_from("safemem.core._owners", "Owners");
+    state->handle_type = take_from("safemem.core._owners", "Handle");
+    state->mark = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
     state->heappush = take_from("_heapq", "heappush");
     state->heappop = take_from("_heapq", "heappop");
     state->heapify = take_from("_heapq", "heapify");
@@ -299,6 +393,11 @@ import_objects(State *state)
     state->str_pop = PyUnicode_InternFromString("pop");
     state->str_pop_hooked = PyUnicode_InternFromString("_pop_hooked");
     state->str_setdefault = PyUnicode_InternFromString("setdefault");
+    state->str_dispatch = PyUnicode_InternFromString("_dispatch");
+    state->str_call_for = PyUnicode_InternFromString("_call_for");
+    state->str_load = PyUnicode_InternFromString("_load");
+    state->str_load_for = PyUnicode_InternFromString("_load_for");
+    state->str_direct = PyUnicode_InternFromString("direct");
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_OBJECTS(WAS_MADE)
 #undef WAS_MADE
@@ -309,7 +408,7 @@ static PyTypeObject *
 make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
 {
     PyObject *type = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
-    if (type != NULL && spec != &walk_spec && PyModule_AddType(module, (PyTypeObject *)type) < 0) {
+    if (type != NULL && spec != &walk_spec && spec != &ready_spec && PyModule_AddType(module, (PyTypeObject *)type) < 0) {
         Py_CLEAR(type);
     }
     return (PyTypeObject *)type;
@@ -319,14 +418,21 @@ static int
 native_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
-    if (make_seed(state) < 0 || import_objects(state) < 0 || find_now_slot(state) < 0) {
+    if (make_seed(state) < 0 || import_objects(state) < 0 || find_slots(state) < 0 || check_tuple_hash() < 0) {
         return -1;
     }
     state->lru_type = make_type(module, &lru_spec, NULL);
     state->ttl_type = state->lru_type == NULL ? NULL : make_type(module, &ttl_spec, state->lru_type);
     state->tlru_type = state->ttl_type == NULL ? NULL : make_type(module, &tlru_spec, state->ttl_type);
     state->walk_type = make_type(module, &walk_spec, NULL);
-    return state->tlru_type == NULL || state->walk_type == NULL ? -1 : 0;
+    state->ready_type = make_type(module, &ready_spec, NULL);
+    state->call_type = make_type(module, &call_spec, NULL);
+    state->bound_type = make_type(module, &bound_spec, NULL);
+    state->wrapper_type = make_type(module, &wrapper_spec, NULL);
+#define WAS_MADE(name) if (state->name == NULL) { return -1; }
+    STATE_TYPES(WAS_MADE)
+#undef WAS_MADE
+    return 0;
 }
 
 static int

@@ -19,6 +19,8 @@
 #define PREFETCH(address) __builtin_prefetch(address)
 #define LOAD_RELAXED(place) __atomic_load_n(place, __ATOMIC_RELAXED)
 #define STORE_RELAXED(place, value) __atomic_store_n(place, value, __ATOMIC_RELAXED)
+#define LOAD_ACQUIRE(place) __atomic_load_n(place, __ATOMIC_ACQUIRE)
+#define STORE_RELEASE(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
 #else
 #define LIKELY(condition) (condition)
 #define UNLIKELY(condition) (condition)
@@ -26,6 +28,8 @@
 #define PREFETCH(address) ((void)(address))
 #define LOAD_RELAXED(place) (*(place))
 #define STORE_RELAXED(place, value) (*(place) = (value))
+#define LOAD_ACQUIRE(place) (*(place))
+#define STORE_RELEASE(place, value) (*(place) = (value))
 #endif
 
 /* Where there is a GIL it is the lock; without one every operation holds the object's own. Neither survives a call-out. */

@@ -25,9 +25,9 @@ small_integer(PyObject *number)
 #endif
 }
 
-/* The mixed hash of a key, or -1 with an exception set. */
-static inline int64_t
-hash_key(Core *self, PyObject *key)
+/* hash(key), or -1 with an exception set. */
+static inline Py_hash_t
+hash_object(PyObject *key)
 {
     Py_hash_t hash = -1;
     if (LIKELY(PyUnicode_CheckExact(key))) {
@@ -36,13 +36,15 @@ hash_key(Core *self, PyObject *key)
     else if (PyLong_CheckExact(key)) {
         hash = small_integer(key); /* which is its own hash, but for -1 */
     }
-    if (UNLIKELY(hash == -1)) {
-        hash = PyObject_Hash(key);
-        if (UNLIKELY(hash == -1)) {
-            return -1;
-        }
-    }
-    return mix(self, hash);
+    return LIKELY(hash != -1) ? hash : PyObject_Hash(key);
+}
+
+/* The mixed hash of a key, or -1 with an exception set. */
+static inline int64_t
+hash_key(Core *self, PyObject *key)
+{
+    Py_hash_t hash = hash_object(key);
+    return LIKELY(hash != -1) ? (int64_t)mix(self, hash) : -1;
 }
 
 /* Whether two exact integers that hash alike are equal: 1, 0, or -1 if that takes a longer look. */
@@ -82,6 +84,9 @@ same_at_once(PyObject *stored, PyObject *key)
     }
     if (type == &PyLong_Type) {
         return same_integers(stored, key);
+    }
+    if (type == &PyFloat_Type) {
+        return PyFloat_AS_DOUBLE(stored) == PyFloat_AS_DOUBLE(key);
     }
     return -1;
 }

@@ -13,6 +13,10 @@ typedef struct {
     PyTypeObject *ttl_type;
     PyTypeObject *tlru_type;
     PyTypeObject *walk_type;
+    PyTypeObject *call_type;
+    PyTypeObject *bound_type;
+    PyTypeObject *ready_type;
+    PyTypeObject *wrapper_type;
 
     /* Objects of others. They never lead back to this module and stay until it is freed, so that late finalisers find them. */
     PyObject *monotonic; /* time.monotonic */
@@ -31,6 +35,19 @@ typedef struct {
     PyObject *zero;
     PyObject *one;
 
+    /* Of the call path, see calling.h. */
+    PyObject *keywords; /* KEYWORDS */
+    PyObject *mark;     /* the same for lru_wrapper, which nobody else has */
+    PyObject *owners_type;
+    PyObject *handle_type;
+    PyObject *memo_type;
+    Py_ssize_t owners_attribute; /* where slots lie */
+    Py_ssize_t owners_home;
+    Py_ssize_t owners_table;
+    Py_ssize_t handle_home;
+    Py_ssize_t handle_owned;
+    Py_ssize_t memo_direct;
+
     PyObject *cause_size;
     PyObject *cause_expired;
     PyObject *cause_explicit;
@@ -47,15 +64,21 @@ typedef struct {
     PyObject *str_pop;
     PyObject *str_pop_hooked;
     PyObject *str_setdefault;
+    PyObject *str_dispatch;
+    PyObject *str_call_for;
+    PyObject *str_load;
+    PyObject *str_load_for;
+    PyObject *str_direct;
 } State;
 
 /* Every object in the state, for traversing and clearing: types first, then those that stay until the end. */
-#define STATE_TYPES(DO) DO(lru_type) DO(ttl_type) DO(tlru_type) DO(walk_type)
+#define STATE_TYPES(DO) DO(lru_type) DO(ttl_type) DO(tlru_type) DO(walk_type) DO(call_type) DO(bound_type) DO(ready_type) DO(wrapper_type)
 
 #define STATE_OBJECTS(DO)                                                                                                             \
     DO(monotonic) DO(clock_type) DO(too_large) DO(missing) DO(never) DO(tell) DO(after) DO(life) DO(heappush) DO(heappop) DO(heapify)  \
     DO(infinity) DO(zero) DO(one) DO(cause_size) DO(cause_expired) DO(cause_explicit) DO(cause_replaced) DO(str_now) DO(str_read)     \
     DO(str_own) DO(str_missing) DO(str_getsizeof) DO(str_make_room) DO(str_popitem_hooked) DO(str_expire) DO(str_pop) DO(str_pop_hooked)                 \
-    DO(str_setdefault)
+    DO(str_setdefault) DO(str_dispatch) DO(str_call_for) DO(str_load) DO(str_load_for) DO(str_direct) DO(keywords) DO(mark)           \
+    DO(owners_type) DO(handle_type) DO(memo_type)
 
 #endif

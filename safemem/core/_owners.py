@@ -13,10 +13,10 @@ from collections import deque
 from typing import Any, Final, Generic, TypeVar
 
 from safemem._compat import MISSING
-from safemem.core import new_lock
+from safemem.core._locks import new_lock
 from safemem.errors import CycleWarning
 
-__all__ = ["Owners", "warn_if_pinned"]
+__all__ = ["Handle", "Owners", "warn_if_pinned"]
 
 _read_attribute: Final = object.__getattribute__
 _write_attribute: Final = object.__setattr__
@@ -24,7 +24,7 @@ _write_attribute: Final = object.__setattr__
 O = TypeVar("O")  # noqa: E741 - reads well where it is used
 
 
-class _Handle(weakref.ref[Any], Generic[O]):
+class Handle(weakref.ref[Any], Generic[O]):
     """A weak reference to an owner that holds what it owns; `home` says for which method.
 
     The callback is the slot's own deletion, a function of the interpreter's: no lock is taken and no Python code runs when an owner dies,
@@ -63,7 +63,7 @@ def _nobody() -> _Nobody:
     return _Nobody()
 
 
-_let_go: Final[Any] = vars(_Handle)["owned"].__delete__
+_let_go: Final[Any] = vars(Handle)["owned"].__delete__
 
 
 class Owners(Generic[O]):
@@ -73,9 +73,9 @@ class Owners(Generic[O]):
 
     def __init__(self, attribute: str) -> None:
         self.home = object()
-        self._attribute = attribute
+        self._attribute = sys.intern(attribute)  # names of attributes are found by identity
         self.lock = new_lock()
-        self._table: dict[int, _Handle[O]] = {}
+        self._table: dict[int, Handle[O]] = {}
         self._peak = 0
         self._queue: deque[int] = deque()  # the keys of the table, in the order in which they are looked at next
 
@@ -84,13 +84,13 @@ class Owners(Generic[O]):
         handle = self._look_up(owner)
         return handle.owned if handle is not None and handle.home is self.home and handle() is owner else None
 
-    def _look_up(self, owner: Any) -> _Handle[O] | None:
+    def _look_up(self, owner: Any) -> Handle[O] | None:
         try:
             return self._read(owner)
         except (AttributeError, KeyError):
             return self._table.get(id(owner))
 
-    def _read(self, owner: Any) -> _Handle[O]:
+    def _read(self, owner: Any) -> Handle[O]:
         if isinstance(owner, type):
             return type.__getattribute__(owner, "__dict__")[self._attribute]  # type: ignore[no-any-return]
         return _read_attribute(owner, self._attribute)  # type: ignore[no-any-return]
@@ -100,7 +100,7 @@ class Owners(Generic[O]):
 
         TypeError if the owner cannot be weakly referenced.
         """
-        handle: _Handle[O] = _Handle(owner, _let_go)
+        handle: Handle[O] = Handle(owner, _let_go)
         handle.owned = owned
         handle.home = self.home
         with self.lock:
@@ -108,7 +108,7 @@ class Owners(Generic[O]):
             if there is not None and there() is owner:
                 if there.home is self.home:
                     return there.owned
-                self._attribute += f"#{id(self):x}"  # a method of the same name of a class of the same name
+                self._attribute = sys.intern(f"{self._attribute}#{id(self):x}")  # a method of the same name of a class of the same name
             try:
                 if isinstance(owner, type):
                     type.__setattr__(owner, self._attribute, handle)
@@ -120,7 +120,7 @@ class Owners(Generic[O]):
                 self._tabulate(owner, handle)
             return owned
 
-    def _tabulate(self, owner: Any, handle: _Handle[O]) -> None:
+    def _tabulate(self, owner: Any, handle: Handle[O]) -> None:
         table, queue = self._table, self._queue
         table[id(owner)] = handle
         queue.append(id(owner))

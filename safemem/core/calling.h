@@ -1,0 +1,505 @@
+/* The call path of decorated functions: CallCore and BoundCore, see _calling.py for what they do. */
+
+#ifndef SAFEMEM_CALLING_H
+#define SAFEMEM_CALLING_H
+
+#include "parts.h"
+#include "ready.h"
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *key;    /* makes keys; NULL: the arguments do */
+    PyObject *store;  /* of a plain function, once it is known to be one; never changes then */
+    Core *cache;      /* where results can be looked up here; NULL: only by asking the store, or an owner's memo */
+    PyObject *owners; /* knows the memo of each owner */
+    PyObject *module;
+    State *state;
+    uint8_t typed;
+    uint8_t awaited;
+} Call;
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *function; /* a Call */
+    PyObject *owner;
+    PyObject *weakrefs;
+} Bound;
+
+/* -- calling out ------------------------------------------------------------------------------------------------------------------ */
+
+static PyObject *
+named_arguments(PyObject *const *values, PyObject *names)
+{
+    PyObject *named = PyDict_New();
+    for (Py_ssize_t i = 0; named != NULL && names != NULL && i < PyTuple_GET_SIZE(names); i++) {
+        if (PyDict_SetItem(named, PyTuple_GET_ITEM(names, i), values[i]) < 0) {
+            Py_CLEAR(named);
+        }
+    }
+    return named;
+}
+
+static PyObject *
+positional_arguments(PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *all = PyTuple_New(count);
+    for (Py_ssize_t i = 0; all != NULL && i < count; i++) {
+        PyTuple_SET_ITEM(all, i, Py_NewRef(args[i]));
+    }
+    return all;
+}
+
+/* Call a method of the public class: method([owner,] [key,] args, kwargs). */
+static NOINLINE PyObject *
+call_out(Call *self, PyObject *method, PyObject *owner, PyObject *key, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    PyObject *stack[5] = {(PyObject *)self};
+    size_t used = 1;
+    if (owner != NULL) {
+        stack[used++] = owner;
+    }
+    if (key != NULL) {
+        stack[used++] = key;
+    }
+    PyObject *all = positional_arguments(args, count), *named = named_arguments(args + count, names);
+    PyObject *result = NULL;
+    if (all != NULL && named != NULL) {
+        stack[used++] = all;
+        stack[used++] = named;
+        result = PyObject_VectorcallMethod(method, stack, used, NULL);
+    }
+    Py_XDECREF(all);
+    Py_XDECREF(named);
+    return result;
+}
+
+/* -- looking up ---------------------------------------------------------------------------------------------------------------------- */
+
+/* The result kept for a key that the user's function makes; as look_up_parts(). */
+static NOINLINE PyObject *
+recall_by_function(Call *self, Core *cache, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **key)
+{
+    *key = PyObject_Vectorcall(self->key, args, (size_t)count, names);
+    int64_t hash = *key == NULL ? -1 : hash_key(cache, *key);
+    if (hash < 0) {
+        return NULL;
+    }
+    PyObject *value;
+    Py_BEGIN_CRITICAL_SECTION(cache);
+    value = look_up(cache, *key, (uint32_t)hash);
+    Py_END_CRITICAL_SECTION();
+    return value;
+}
+
+/* The result kept for a call; as look_up_parts(). */
+static inline PyObject *
+recall(Call *self, Core *cache, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **key)
+{
+    if (UNLIKELY(self->key != NULL)) {
+        return recall_by_function(self, cache, args, count, names, key);
+    }
+    Parts parts;
+    const Manner manner = {self->state->keywords, self->typed, 1};
+    if (UNLIKELY(gather(&parts, manner, args, count, names) < 0)) {
+        return NULL;
+    }
+    Py_hash_t hash = parts_hash(&parts);
+    PyObject *value = UNLIKELY(hash == -1) ? NULL : look_up_parts(cache, &parts, mix(cache, hash), key);
+    parts_release(&parts, args);
+    return value;
+}
+
+/* Answer a call out of a cache, or have the result made; takes over the reference to the cache. */
+static inline PyObject *
+answer(Call *self, Core *cache, PyObject *owner, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    PyObject *key = NULL;
+    PyObject *value = recall(self, cache, args, count, names, &key);
+    Py_DECREF(cache);
+    if (LIKELY(value != NULL)) {
+        Py_XDECREF(key);
+        return self->awaited ? ready_new(self->state, (PyObject *)self, value) : value;
+    }
+    if (key == NULL || PyErr_Occurred()) {
+        Py_XDECREF(key);
+        return NULL;
+    }
+    value = call_out(self, owner == NULL ? self->state->str_load : self->state->str_load_for, owner, key, args, count, names);
+    Py_DECREF(key);
+    return value;
+}
+
+/* -- methods --------------------------------------------------------------------------------------------------------------------------- */
+
+/* What a slot of an object holds, a new reference; NULL: nothing. */
+static inline PyObject *
+take_slot(PyObject *object, Py_ssize_t offset)
+{
+    PyObject *value;
+    Py_BEGIN_CRITICAL_SECTION(object);
+    value = Py_XNewRef(*(PyObject **)((char *)object + offset));
+    Py_END_CRITICAL_SECTION();
+    return value;
+}
+
+/* The same to compare it only: it may be gone already. */
+static inline PyObject *
+peek_slot(PyObject *object, Py_ssize_t offset)
+{
+    return LOAD_RELAXED((PyObject **)((char *)object + offset));
+}
+
+/* The handle of an owner whose class leaves no room for it; a new reference. NULL: none, or an exception is set. */
+static NOINLINE PyObject *
+find_in_table(State *state, PyObject *owners, PyObject *owner)
+{
+    PyObject *table = take_slot(owners, state->owners_table), *number = PyLong_FromVoidPtr(owner), *handle = NULL;
+    if (table != NULL && number != NULL && PyDict_CheckExact(table)) {
+#if PY_VERSION_HEX >= 0x030D0000
+        (void)PyDict_GetItemRef(table, number, &handle);
+#else
+        handle = Py_XNewRef(PyDict_GetItemWithError(table, number));
+#endif
+    }
+    Py_XDECREF(table);
+    Py_XDECREF(number);
+    return handle;
+}
+
+/* The handle that an owner has from these owners; as find_in_table(). */
+static inline PyObject *
+find_handle(State *state, PyObject *owners, PyObject *owner)
+{
+    if (LIKELY(Py_TYPE(owner)->tp_dictoffset != 0)) {
+        PyObject *attribute = take_slot(owners, state->owners_attribute);
+        PyObject *handle = attribute == NULL ? NULL : PyObject_GenericGetAttr(owner, attribute);
+        Py_XDECREF(attribute);
+        if (LIKELY(handle != NULL)) {
+            return handle;
+        }
+        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return NULL;
+        }
+        PyErr_Clear();
+    }
+    return find_in_table(state, owners, owner);
+}
+
+/* Whether a handle belongs to this owner and was given by these owners; it may have come along with a copy of another's __dict__. */
+static inline int
+is_handle_of(State *state, PyObject *handle, PyObject *owners, PyObject *owner)
+{
+    if (UNLIKELY(Py_TYPE(handle) != (PyTypeObject *)state->handle_type)) {
+        return 0;
+    }
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *referent = NULL;
+    (void)PyWeakref_GetRef(handle, &referent);
+    Py_XDECREF(referent);
+#else
+    PyObject *referent = PyWeakref_GET_OBJECT(handle);
+#endif
+    return referent == owner && peek_slot(handle, state->handle_home) == peek_slot(owners, state->owners_home);
+}
+
+static inline int
+is_core(State *state, PyObject *object)
+{
+    PyTypeObject *base = Py_TYPE(object)->tp_base;
+    return LIKELY(base == state->lru_type || base == state->ttl_type) || PyObject_TypeCheck(object, state->lru_type);
+}
+
+/* The cache of an owner, a new reference. NULL: it has none, or none to look into from here, or an exception is set. */
+static inline Core *
+cache_of(Call *self, PyObject *owner)
+{
+    State *state = self->state;
+    PyObject *owners = self->owners;
+    PyObject *handle = owners == NULL ? NULL : find_handle(state, owners, owner);
+    if (handle == NULL) {
+        return NULL;
+    }
+    PyObject *memo = is_handle_of(state, handle, owners, owner) ? take_slot(handle, state->handle_owned) : NULL;
+    PyObject *cache = memo != NULL && Py_TYPE(memo) == (PyTypeObject *)state->memo_type ? take_slot(memo, state->memo_direct) : NULL;
+    Py_XDECREF(memo);
+    Py_DECREF(handle);
+    if (cache != NULL && UNLIKELY(!is_core(state, cache))) {
+        Py_CLEAR(cache);
+    }
+    return (Core *)cache;
+}
+
+static inline PyObject *
+call_method(Call *self, PyObject *owner, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Core *cache = cache_of(self, owner);
+    if (LIKELY(cache != NULL)) {
+        return answer(self, cache, owner, args, count, names);
+    }
+    return PyErr_Occurred() ? NULL : call_out(self, self->state->str_call_for, owner, NULL, args, count, names);
+}
+
+/* -- CallCore ---------------------------------------------------------------------------------------------------------------------------- */
+
+static PyObject *
+call_vectorcall(PyObject *op, PyObject *const *args, size_t flags, PyObject *names)
+{
+    Call *self = (Call *)op;
+    Py_ssize_t count = PyVectorcall_NARGS(flags);
+    Core *cache = LOAD_ACQUIRE(&self->cache);
+    if (LIKELY(cache != NULL)) {
+        Py_INCREF(cache);
+        return answer(self, cache, NULL, args, count, names);
+    }
+    if (count > 0 && PyType_HasFeature(Py_TYPE(op), Py_TPFLAGS_METHOD_DESCRIPTOR)) {
+        return call_method(self, args[0], args + 1, count - 1, names);
+    }
+    return call_out(self, self->state->str_dispatch, NULL, NULL, args, count, names);
+}
+
+static struct PyModuleDef native_module;
+
+static PyObject *
+call_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(names))
+{
+    PyObject *module = PyType_GetModuleByDef(type, &native_module);
+    Call *self = module == NULL ? NULL : (Call *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->vectorcall = call_vectorcall;
+        self->module = Py_NewRef(module);
+        self->state = PyModule_GetState(module);
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *
+call_prepare(PyObject *op, PyObject *args, PyObject *names)
+{
+    static char *keywords[] = {"key", "typed", "awaited", "owners", NULL};
+    Call *self = (Call *)op;
+    PyObject *key, *owners;
+    int typed, awaited;
+    if (!PyArg_ParseTupleAndKeywords(args, names, "$OppO:_prepare", keywords, &key, &typed, &awaited, &owners)) {
+        return NULL;
+    }
+    if (self->owners != NULL) {
+        PyErr_SetString(PyExc_TypeError, "a decorated function cannot be initialised again");
+        return NULL;
+    }
+    if (Py_TYPE(owners) != (PyTypeObject *)self->state->owners_type) {
+        PyErr_Format(PyExc_TypeError, "owners must be Owners, got %R", owners);
+        return NULL;
+    }
+    self->key = key == Py_None ? NULL : Py_NewRef(key);
+    self->typed = (uint8_t)typed;
+    self->awaited = (uint8_t)awaited;
+    self->owners = Py_NewRef(owners);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+call_store(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyObject *store = LOAD_ACQUIRE(&((Call *)op)->store);
+    return Py_NewRef(store == NULL ? Py_None : store);
+}
+
+static int
+call_set_store(PyObject *op, PyObject *store, void *Py_UNUSED(closure))
+{
+    Call *self = (Call *)op;
+    if (store == NULL || self->store != NULL) {
+        PyErr_SetString(PyExc_AttributeError, "_store can be set only once");
+        return -1;
+    }
+    PyObject *cache = PyObject_GetAttr(store, self->state->str_direct);
+    if (cache == NULL) {
+        return -1;
+    }
+    STORE_RELEASE(&self->store, Py_NewRef(store));
+    if (PyObject_TypeCheck(cache, self->state->lru_type)) {
+        STORE_RELEASE(&self->cache, (Core *)Py_NewRef(cache));
+    }
+    Py_DECREF(cache);
+    return 0;
+}
+
+/* Become an object of a class above or below that has the same layout. What __class__ does, which immutable classes forbid. */
+static PyObject *
+call_turn_into(PyObject *op, PyObject *cls)
+{
+    PyTypeObject *old = Py_TYPE(op), *fresh = (PyTypeObject *)cls;
+    int related = PyType_Check(cls) && (PyType_IsSubtype(fresh, old) || PyType_IsSubtype(old, fresh));
+    if (!related || fresh->tp_basicsize != old->tp_basicsize || fresh->tp_dictoffset != old->tp_dictoffset ||
+        fresh->tp_weaklistoffset != old->tp_weaklistoffset || fresh->tp_dealloc != old->tp_dealloc || fresh->tp_free != old->tp_free) {
+        PyErr_Format(PyExc_TypeError, "%R cannot turn into %R", op, cls);
+        return NULL;
+    }
+    Py_INCREF(fresh);
+    Py_SET_TYPE(op, fresh);
+    Py_DECREF(old);
+    Py_RETURN_NONE;
+}
+
+static int
+call_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Call *self = (Call *)op;
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->key);
+    Py_VISIT(self->store);
+    Py_VISIT(self->cache);
+    Py_VISIT(self->owners);
+    Py_VISIT(self->module);
+    return 0;
+}
+
+static int
+call_clear(PyObject *op)
+{
+    Call *self = (Call *)op;
+    Py_CLEAR(self->cache);
+    Py_CLEAR(self->store);
+    Py_CLEAR(self->key);
+    Py_CLEAR(self->owners);
+    return 0;
+}
+
+static void
+call_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    call_clear(op);
+    Py_CLEAR(((Call *)op)->module);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMethodDef call_methods[] = {
+    {"_turn_into", call_turn_into, METH_O, NULL},
+    {"_prepare", (PyCFunction)(void (*)(void))call_prepare, METH_VARARGS | METH_KEYWORDS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef call_getset[] = {
+    {"_store", call_store, call_set_store, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef call_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Call, vectorcall), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot call_slots[] = {
+    {Py_tp_doc, "What a decorated function does when it is called."},
+    {Py_tp_new, call_new},
+    {Py_tp_dealloc, call_dealloc},
+    {Py_tp_traverse, call_traverse},
+    {Py_tp_clear, call_clear},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_methods, call_methods},
+    {Py_tp_getset, call_getset},
+    {Py_tp_members, call_members},
+    {0, NULL},
+};
+
+#define CALL_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL)
+
+static PyType_Spec call_spec = {"safemem.core._native.CallCore", sizeof(Call), 0, CALL_FLAGS, call_slots};
+
+/* -- BoundCore --------------------------------------------------------------------------------------------------------------------------- */
+
+static PyObject *
+bound_vectorcall(PyObject *op, PyObject *const *args, size_t flags, PyObject *names)
+{
+    Bound *self = (Bound *)op;
+    PyObject *function = Py_XNewRef(self->function), *owner = Py_XNewRef(self->owner); /* whatever becomes of this object meanwhile */
+    PyObject *result = NULL;
+    if (function != NULL && owner != NULL) {
+        result = call_method((Call *)function, owner, args, PyVectorcall_NARGS(flags), names);
+    }
+    else {
+        PyErr_SetString(PyExc_ReferenceError, "the bound method has been taken apart by the garbage collector");
+    }
+    Py_XDECREF(function);
+    Py_XDECREF(owner);
+    return result;
+}
+
+static PyObject *
+bound_new(PyTypeObject *type, PyObject *args, PyObject *names)
+{
+    static char *keywords[] = {"function", "owner", NULL};
+    PyObject *function, *owner, *module = PyType_GetModuleByDef(type, &native_module);
+    if (module == NULL || !PyArg_ParseTupleAndKeywords(args, names, "OO", keywords, &function, &owner)) {
+        return NULL;
+    }
+    if (!PyObject_TypeCheck(function, ((State *)PyModule_GetState(module))->call_type)) {
+        PyErr_Format(PyExc_TypeError, "function must be a cached function, got %R", function);
+        return NULL;
+    }
+    Bound *self = (Bound *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->vectorcall = bound_vectorcall;
+        self->function = Py_NewRef(function);
+        self->owner = Py_NewRef(owner);
+    }
+    return (PyObject *)self;
+}
+
+static int
+bound_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(((Bound *)op)->function);
+    Py_VISIT(((Bound *)op)->owner);
+    return 0;
+}
+
+static int
+bound_clear(PyObject *op)
+{
+    Py_CLEAR(((Bound *)op)->function);
+    Py_CLEAR(((Bound *)op)->owner);
+    return 0;
+}
+
+static void
+bound_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    if (((Bound *)op)->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
+    bound_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMemberDef bound_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Bound, vectorcall), READONLY, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Bound, weakrefs), READONLY, NULL},
+    {"__func__", T_OBJECT, offsetof(Bound, function), READONLY, NULL},
+    {"__self__", T_OBJECT, offsetof(Bound, owner), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot bound_slots[] = {
+    {Py_tp_doc, "A decorated function bound to an owner."},
+    {Py_tp_new, bound_new},
+    {Py_tp_dealloc, bound_dealloc},
+    {Py_tp_traverse, bound_traverse},
+    {Py_tp_clear, bound_clear},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_members, bound_members},
+    {0, NULL},
+};
+
+static PyType_Spec bound_spec = {"safemem.core._native.BoundCore", sizeof(Bound), 0, CALL_FLAGS, bound_slots};
+
+#endif
