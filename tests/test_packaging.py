@@ -1,9 +1,17 @@
-"""The installed distribution is what pyproject.toml says: version, typing marker, command, dependencies."""
+"""The installed distribution is what pyproject.toml says: version, typing marker, command, dependencies; and it builds with and without a compiler."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
 import tomllib
+import zipfile
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -12,6 +20,33 @@ import pytest
 import safemem
 
 ROOT = Path(__file__).resolve().parent.parent
+
+SOURCES = ["LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "safemem", "setup.py"]
+
+HAS_COMPILER = shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0]) is not None
+
+
+def build(folder: Path, what: str, **environment: str) -> Path:
+    """Build a wheel or an sdist of a copy of the tree, as `pip` would have setuptools do it."""
+    folder.mkdir()
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.pyd"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    code = f"from setuptools import build_meta; build_meta.build_{what}('out')"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SAFEMEM_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env={**kept, **environment}, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = (folder / "out").iterdir()
+    return built
+
+
+def extensions(names: list[str]) -> list[str]:
+    """The compiled files among these."""
+    return [name for name in names if name.endswith((".so", ".pyd", ".dylib"))]
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +113,47 @@ def test_readme_is_short():
 def test_changelog_knows_the_version(project):
     """The version being built has its section in the changelog."""
     assert f"## {project['version']}" in (ROOT / "docs" / "changelog.md").read_text(encoding="utf-8")
+
+
+def test_wheel_holds_the_compiled_core_and_no_sources(tmp_path):
+    """Where there is a compiler, a wheel has exactly one compiled file; never a C source, never a test."""
+    names = zipfile.ZipFile(build(tmp_path / "tree", "wheel")).namelist()
+    assert extensions(names) == [f"safemem/core/_native{sysconfig.get_config_var('EXT_SUFFIX')}"] * HAS_COMPILER
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {"safemem"}
+    assert {Path(name).suffix for name in names if ".dist-info" not in name} <= {".py", ".typed", ".so", ".pyd"}
+
+
+def test_without_a_compiler(tmp_path):
+    """A compiler that fails leaves a whole package with the pure core, and `safemem info` says so."""
+    wheel = zipfile.ZipFile(build(tmp_path / "tree", "wheel", CC="/bin/false"))
+    assert not extensions(wheel.namelist())
+    wheel.extractall(tmp_path / "installed")
+    kept = {name: value for name, value in os.environ.items() if name != "SAFEMEM_PURE"}
+    done = subprocess.run(
+        [sys.executable, "-m", "safemem", "info", "--json"],
+        cwd=tmp_path,
+        env={**kept, "PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    facts = json.loads(done.stdout)["core"]
+    assert (facts["core"], facts["native"]) == ("pure", False)
+    assert facts["why"].startswith("the compiled core is not installed: it is built where there is a C compiler")
+
+
+def test_sdist_holds_the_sources(tmp_path):
+    """What is built from an sdist can be compiled, whatever was wished for when the sdist was made."""
+    with tarfile.open(build(tmp_path / "tree", "sdist", SAFEMEM_BUILD="pure")) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    sources = {str(path.relative_to(ROOT)) for path in (ROOT / "safemem" / "core").glob("*.[ch]")}
+    assert len(sources) > 10
+    assert sources <= names
+    assert not extensions(sorted(names))
+
+
+def test_a_wish_that_does_not_exist(tmp_path):
+    """SAFEMEM_BUILD is not guessed at."""
+    with pytest.raises(AssertionError, match="SAFEMEM_BUILD must be native, werror, sanitize or pure, got 'fast'"):
+        build(tmp_path / "tree", "wheel", SAFEMEM_BUILD="fast")

@@ -74,6 +74,6 @@ else:
         from safemem.core._timed import TLRUCore, TTLCore
 
         NATIVE = False
-        WHY = f"the compiled core is not installed ({error})"
+        WHY = f"the compiled core is not installed: it is built where there is a C compiler ({error})"
 
 CORE = "native" if NATIVE else "pure"

@@ -1,7 +1,7 @@
-"""Tests of what is special about the native core; they are collected where it is demanded with SAFEMEM_PURE=0."""
+"""Tests of what is special about the native core; they are collected where it is in use."""
 
 from __future__ import annotations
 
-import os
+from safemem import core
 
-collect_ignore_glob = [] if os.environ.get("SAFEMEM_PURE") == "0" else ["*.py"]
+collect_ignore_glob = [] if core.NATIVE else ["*.py"]
