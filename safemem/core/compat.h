@@ -40,6 +40,20 @@
 #define Py_END_CRITICAL_SECTION2() }
 #endif
 
+/* Until 3.11 the collector runs inside of allocations, and with it anybody's code; later only between the instructions of Python. */
+#if PY_VERSION_HEX < 0x030C0000
+#define PAUSE_COLLECTOR() int collecting = PyGC_Disable()
+#define RESUME_COLLECTOR()  \
+    do {                    \
+        if (collecting) {   \
+            PyGC_Enable();  \
+        }                   \
+    } while (0)
+#else
+#define PAUSE_COLLECTOR() ((void)0)
+#define RESUME_COLLECTOR() ((void)0)
+#endif
+
 /* KeyError(key); PyErr_SetObject would take a tuple for the arguments of the exception. */
 static NOINLINE void
 raise_key_error(PyObject *key)

@@ -42,7 +42,7 @@ item_release(Item *item)
 static inline int
 call_watcher(Core *self)
 {
-    if (LIKELY(!self->watched)) {
+    if (LIKELY(!LOAD_RELAXED(&self->watched))) {
         return 0;
     }
     PyObject *expired = PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_expire);
@@ -80,18 +80,16 @@ deadline_after(Core *self, Moment *now, PyObject *ttl, Moment *deadline)
     return result;
 }
 
-/* The deadline that a function of the user's names. */
+/* The deadline that a function of the user's names; `monotonic`: the reading is that of time.monotonic. */
 static int
-deadline_from(Core *self, Item *item, PyObject *raw)
+deadline_from(Core *self, Item *item, PyObject *ttu, PyObject *raw, int monotonic)
 {
     PyObject *stack[3] = {item->key, item->value, raw};
-    PyObject *ttu = Py_XNewRef(self->ttu);
-    PyObject *expires = ttu == NULL ? Py_NewRef(self->state->infinity) : PyObject_Vectorcall(ttu, stack, 3, NULL);
-    Py_XDECREF(ttu);
+    PyObject *expires = PyObject_Vectorcall(ttu, stack, 3, NULL);
     if (expires == NULL) {
         return -1;
     }
-    if (PyFloat_CheckExact(expires) && (is_monotonic(self) || (PyFloat_AS_DOUBLE(expires) == Py_HUGE_VAL && item->now.object == NULL))) {
+    if (PyFloat_CheckExact(expires) && (monotonic || (PyFloat_AS_DOUBLE(expires) == Py_HUGE_VAL && item->now.object == NULL))) {
         return moment_set(&item->deadline, expires);
     }
     int result = PyObject_RichCompareBool(expires, self->state->infinity, Py_EQ);
@@ -105,11 +103,12 @@ deadline_from(Core *self, Item *item, PyObject *raw)
     return result;
 }
 
-static NOINLINE int
-time_by_function(Core *self, Item *item)
+static int
+time_by_function(Core *self, Item *item, PyObject *ttu)
 {
     PyObject *raw;
-    if (is_monotonic(self)) {
+    int monotonic = tells_monotonic(self);
+    if (monotonic) {
         item->now.at = clock_exact();
         raw = PyFloat_FromDouble(item->now.at);
     }
@@ -134,12 +133,41 @@ time_by_function(Core *self, Item *item)
     if (raw == NULL) {
         return -1;
     }
-    int result = deadline_from(self, item, raw);
+    int result = deadline_from(self, item, ttu, raw, monotonic);
     Py_DECREF(raw);
     return result;
 }
 
-/* The time now and when the value is to expire. */
+static NOINLINE int
+time_slowly(Core *self, Item *item)
+{
+    PyObject *ttu, *step;
+    double seconds;
+    int known, result;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    ttu = Py_XNewRef(self->ttu);
+    step = Py_NewRef(self->step == NULL ? self->state->infinity : self->step);
+    seconds = self->step_seconds;
+    known = self->step_known;
+    Py_END_CRITICAL_SECTION();
+    if (ttu != NULL) {
+        result = time_by_function(self, item, ttu);
+    }
+    else {
+        result = read_moment(self, &item->now);
+        if (result == 0 && known && item->now.object == NULL) {
+            item->deadline.at = item->now.at + seconds;
+        }
+        else if (result == 0) {
+            result = deadline_after(self, &item->now, step, &item->deadline);
+        }
+    }
+    Py_XDECREF(ttu);
+    Py_DECREF(step);
+    return result;
+}
+
+/* The time now and when the value is to expire. What says so is read at one moment, for a cache may be set up anew at any. */
 static inline int
 time_of(Core *self, Item *item)
 {
@@ -149,20 +177,18 @@ time_of(Core *self, Item *item)
     if (call_watcher(self) < 0) {
         return -1;
     }
-    if (self->ttu != NULL) {
-        return time_by_function(self, item);
-    }
-    if (read_moment(self, &item->now) < 0) {
-        return -1;
-    }
-    if (LIKELY(self->step_known && item->now.object == NULL)) {
-        item->deadline.at = item->now.at + self->step_seconds;
+    int quick;
+    double seconds;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    quick = is_monotonic(self) && self->step_known && self->ttu == NULL;
+    seconds = self->step_seconds;
+    Py_END_CRITICAL_SECTION();
+    if (LIKELY(quick)) {
+        item->now.at = clock_exact();
+        item->deadline.at = item->now.at + seconds;
         return 0;
     }
-    PyObject *step = Py_NewRef(self->step == NULL ? self->state->infinity : self->step);
-    int result = deadline_after(self, &item->now, step, &item->deadline);
-    Py_DECREF(step);
-    return result;
+    return time_slowly(self, item);
 }
 
 /* Whether a moment of the table's kind comes before another one; objects' own code runs. */
@@ -196,7 +222,7 @@ static PyObject *
 weigh(Core *self, PyObject *value)
 {
     State *state = self->state;
-    PyObject *weight = self->weighs ? PyObject_CallMethodOneArg((PyObject *)self, state->str_getsizeof, value) : Py_NewRef(state->one);
+    PyObject *weight = LOAD_RELAXED(&self->weighs) ? PyObject_CallMethodOneArg((PyObject *)self, state->str_getsizeof, value) : Py_NewRef(state->one);
     if (weight == NULL) {
         return NULL;
     }
@@ -244,7 +270,7 @@ prepare_slowly(Core *self, Item *item)
     if (item->weight == NULL) {
         return -1;
     }
-    if (self->hooked) {
+    if (LOAD_RELAXED(&self->hooked)) {
         PyObject *made = PyObject_CallMethodObjArgs((PyObject *)self, self->state->str_make_room, item->key, item->weight, NULL);
         Py_XDECREF(made);
         return made == NULL ? -1 : 0;

@@ -10,7 +10,7 @@
 static int
 ask_alive(Core *self, uint32_t number, uint32_t birth, Moment *now)
 {
-    if (read_moment(self, now) < 0) {
+    if (read_moment_locked(self, now) < 0) {
         return -1;
     }
     if (moment_agree(self, now) < 0) {
@@ -98,7 +98,7 @@ look_up(Core *self, PyObject *key, uint32_t hash)
 static NOINLINE int
 expire_now(Core *self)
 {
-    if (self->watched) {
+    if (LOAD_RELAXED(&self->watched)) {
         return call_watcher(self);
     }
     int waiting;

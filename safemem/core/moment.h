@@ -50,7 +50,8 @@ clock_coarse(void)
 #endif
 }
 
-/* Whether the cache's time is now that of time.monotonic: not frozen, no timer of the user's. */
+/* Whether the cache's time is now that of time.monotonic: not frozen, no timer of the user's. The lock is held, for the clock may be
+   another one at any time. */
 static inline int
 is_monotonic(Core *self)
 {
@@ -96,7 +97,7 @@ objectify(Core *self)
         return 0;
     }
     /* Floats and tuples of them are made; only the collector could run anything meanwhile. */
-    int collecting = PyGC_Disable();
+    PAUSE_COLLECTOR();
     PyObject *heap = PyList_New(0);
     PyObject **made = PyMem_Calloc((size_t)self->used + 1, sizeof(PyObject *));
     uint64_t schedules = self->schedules;
@@ -153,9 +154,7 @@ objectify(Core *self)
     }
     PyMem_Free(made);
     Py_XDECREF(heap);
-    if (collecting) {
-        PyGC_Enable();
-    }
+    RESUME_COLLECTOR();
     return result;
 }
 
@@ -229,11 +228,10 @@ clock_of(Core *self)
     return clock;
 }
 
-/* Read the clock; runs the timer. */
+/* Read a clock, whose reference is taken over; runs the timer. */
 static NOINLINE int
-read_timer(Core *self, Moment *now)
+read_timer(Core *self, PyObject *clock, Moment *now)
 {
-    PyObject *clock = clock_of(self);
     if (clock == NULL) {
         return -1;
     }
@@ -247,15 +245,38 @@ read_timer(Core *self, Moment *now)
     return result;
 }
 
+/* The time now. The lock is held, but for as long as a timer runs. */
 static inline int
-read_moment(Core *self, Moment *now)
+read_moment_locked(Core *self, Moment *now)
 {
     *now = NO_MOMENT;
     if (LIKELY(is_monotonic(self))) {
         now->at = clock_exact();
         return 0;
     }
-    return read_timer(self, now);
+    return read_timer(self, self->clock != NULL ? Py_NewRef(self->clock) : clock_of(self), now);
+}
+
+/* The same for callers that do not hold the lock. */
+static inline int
+tells_monotonic(Core *self)
+{
+    int monotonic;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    monotonic = is_monotonic(self);
+    Py_END_CRITICAL_SECTION();
+    return monotonic;
+}
+
+static inline int
+read_moment(Core *self, Moment *now)
+{
+    *now = NO_MOMENT;
+    if (LIKELY(tells_monotonic(self))) {
+        now->at = clock_exact();
+        return 0;
+    }
+    return read_timer(self, clock_of(self), now);
 }
 
 /* Call a method of the clock with an argument or none; a new reference. */

@@ -308,13 +308,13 @@ core_maxsize(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *
 core_weighs(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(((Core *)op)->weighs);
+    return PyBool_FromLong(LOAD_RELAXED(&((Core *)op)->weighs));
 }
 
 static PyObject *
 core_hooked(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(((Core *)op)->hooked);
+    return PyBool_FromLong(LOAD_RELAXED(&((Core *)op)->hooked));
 }
 
 static PyObject *

@@ -114,9 +114,9 @@ configure(Core *self, Options *options)
     self->step_seconds = seconds;
     self->step_known = known;
     self->ttu = Py_XNewRef(options->ttu);
-    self->weighs = options->weighs != 0;
-    self->hooked = options->hooked != 0;
-    self->watched = options->watched != 0;
+    STORE_RELAXED(&self->weighs, options->weighs != 0);
+    STORE_RELAXED(&self->hooked, options->hooked != 0);
+    STORE_RELAXED(&self->watched, options->watched != 0);
     self->hits = self->misses = self->loads = self->load_failures = self->evictions = self->expirations = self->removed = 0;
     self->load_seconds = 0.0;
     simplify(self);

@@ -115,20 +115,28 @@ static PyObject *
 core_step(PyObject *op, void *Py_UNUSED(closure))
 {
     Core *self = (Core *)op;
-    return Py_NewRef(self->step == NULL ? self->state->infinity : self->step);
+    PyObject *step;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    step = Py_NewRef(self->step == NULL ? self->state->infinity : self->step);
+    Py_END_CRITICAL_SECTION();
+    return step;
 }
 
 static PyObject *
 core_watched(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(((Core *)op)->watched);
+    return PyBool_FromLong(LOAD_RELAXED(&((Core *)op)->watched));
 }
 
 static PyObject *
 core_ttu(PyObject *op, void *Py_UNUSED(closure))
 {
     Core *self = (Core *)op;
-    return Py_NewRef(self->ttu == NULL ? Py_None : self->ttu);
+    PyObject *ttu;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    ttu = Py_NewRef(self->ttu == NULL ? Py_None : self->ttu);
+    Py_END_CRITICAL_SECTION();
+    return ttu;
 }
 
 #endif

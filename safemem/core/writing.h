@@ -57,11 +57,17 @@ remove_key(Core *self, PyObject *key, PyObject *cause, PyObject **value)
 static int
 is_making_room(Core *self)
 {
-    if (!self->hooked || self->making_room == NULL || PySet_GET_SIZE(self->making_room) == 0) {
+    if (!LOAD_RELAXED(&self->hooked)) {
+        return 0;
+    }
+    PyObject *making_room;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    making_room = Py_XNewRef(self->making_room);
+    Py_END_CRITICAL_SECTION();
+    if (making_room == NULL) {
         return 0;
     }
     PyObject *thread = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
-    PyObject *making_room = Py_NewRef(self->making_room);
     int inside = thread == NULL ? -1 : PySet_Contains(making_room, thread);
     Py_DECREF(making_room);
     Py_XDECREF(thread);
@@ -232,7 +238,7 @@ core_pop(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *names)
         return NULL;
     }
     PyObject *value;
-    int removed = self->hooked ? remove_hooked(self, out[0], &value) : remove_key(self, out[0], self->state->cause_explicit, &value);
+    int removed = LOAD_RELAXED(&self->hooked) ? remove_hooked(self, out[0], &value) : remove_key(self, out[0], self->state->cause_explicit, &value);
     if (removed != 0) {
         return value;
     }
@@ -312,7 +318,7 @@ core_popitem(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *na
     if (parse(&signature, args, count, names, NULL) < 0) {
         return NULL;
     }
-    if (self->hooked) {
+    if (LOAD_RELAXED(&self->hooked)) {
         return PyObject_CallMethodNoArgs(op, self->state->str_popitem_hooked);
     }
     return pop_coldest(self, self->state->cause_explicit);
