@@ -230,16 +230,16 @@ record_entry(Core *self, PyObject *record)
     return timing->next == NOT_DUE && timing->prev == (uint32_t)schedule ? (uint32_t)number : 0;
 }
 
-/* Let go of the records of entries that went or got another deadline. */
+/* Let go of the records of entries that went or got another deadline, if there are more of them than `spare`. Runs comparisons of
+   deadlines, and where they change the table, another time will do. */
 static int
-tidy_records(Core *self)
+tidy_records(Core *self, Py_ssize_t spare)
 {
-    State *state = self->state;
-    if (!self->objects || PyList_GET_SIZE(self->object_heap) <= 2 * (Py_ssize_t)self->count + 64) {
+    if (!self->objects || PyList_GET_SIZE(self->object_heap) <= (Py_ssize_t)self->count + spare) {
         return 0;
     }
-    int collecting = PyGC_Disable();
-    PyObject *old = self->object_heap;
+    PAUSE_COLLECTOR();
+    PyObject *old = Py_NewRef(self->object_heap);
     PyObject *fresh = PyList_New(0);
     for (Py_ssize_t i = 0; fresh != NULL && i < PyList_GET_SIZE(old); i++) {
         PyObject *record = PyList_GET_ITEM(old, i);
@@ -247,19 +247,34 @@ tidy_records(Core *self)
             Py_CLEAR(fresh);
         }
     }
-    if (collecting) {
-        PyGC_Enable();
+    RESUME_COLLECTOR();
+    uint64_t version = self->version, schedules = self->schedules;
+    PyObject *done = fresh == NULL ? NULL : PyObject_CallOneArg(self->state->heapify, fresh);
+    if (done != NULL && self->version == version && self->schedules == schedules && self->objects && self->object_heap == old) {
+        self->object_heap = Py_NewRef(fresh);
+        self->version++;
+        Py_DECREF(old);
     }
-    if (fresh == NULL) {
-        return -1;
-    }
-    self->object_heap = Py_NewRef(fresh);
-    self->version++;
+    Py_XDECREF(fresh);
     Py_DECREF(old);
-    PyObject *done = PyObject_CallOneArg(state->heapify, fresh);
-    Py_DECREF(fresh);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+/* Put a record back that was taken out of the heap for a comparison that failed: its entry must not wait for ever. */
+static void
+keep_record(PyObject *heap, PyObject *record)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_ssize_t i = 0;
+    while (i < PyList_GET_SIZE(heap) && PyList_GET_ITEM(heap, i) != record) {
+        i++;
+    }
+    if (i == PyList_GET_SIZE(heap) && PyList_Append(heap, record) < 0) {
+        PyErr_Clear();
+    }
+    PyErr_Restore(type, value, traceback);
 }
 
 /* Give the entry a deadline that is an object; runs comparisons of deadlines. The entry is taken out again if that fails. */
@@ -293,7 +308,7 @@ due_add_object(Core *self, uint32_t number, uint32_t birth, PyObject *deadline, 
         }
         PyErr_Restore(type, value, traceback);
     }
-    return result < 0 ? -1 : tidy_records(self);
+    return result < 0 ? -1 : tidy_records(self, (Py_ssize_t)self->count + 64);
 }
 
 /* Remove what has expired at `now`; runs comparisons of deadlines, after each of which the table is looked at again. */
@@ -314,11 +329,15 @@ expire_objects(Core *self, PyObject *now, PyObject *cause, Gone *gone)
         if (over > 0 && self->objects && self->object_heap == heap && PyList_GET_SIZE(heap) > 0) {
             popped = PyObject_CallOneArg(state->heappop, heap);
             if (popped == NULL) {
+                keep_record(heap, record);
                 result = -1;
             }
             else if (popped != record) { /* changed by what the comparison called */
                 PyObject *done = PyObject_CallFunctionObjArgs(state->heappush, heap, popped, NULL);
-                result = done == NULL ? -1 : 0;
+                if (done == NULL) {
+                    keep_record(heap, popped);
+                    result = -1;
+                }
                 Py_XDECREF(done);
             }
             else if (self->objects && self->object_heap == heap) {

@@ -115,7 +115,7 @@ expire_now(Core *self)
     if (result == 0) {
         Py_BEGIN_CRITICAL_SECTION(self);
         result = settle(self, &now, &gone);
-        shrink(self);
+        result = result < 0 ? -1 : shrink(self);
         Py_END_CRITICAL_SECTION();
     }
     moment_release(&now);

@@ -84,8 +84,8 @@ core_resize(PyObject *op, PyObject *maxsize)
     result = settle(self, &now, &gone);
     if (result == 0) {
         result = trim(self, &gone);
-        shrink(self);
     }
+    result = result < 0 ? -1 : shrink(self);
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(old);
     moment_release(&now);
@@ -123,7 +123,7 @@ core_evict(PyObject *op, PyObject *const *args, Py_ssize_t count)
         evicted += result == 0;
     }
     self->evictions += (uint64_t)evicted;
-    shrink(self);
+    result = result < 0 ? -1 : shrink(self);
     Py_END_CRITICAL_SECTION();
     moment_release(&now);
     return gone_finish(self, &gone, result) < 0 ? NULL : PyLong_FromLongLong(evicted);

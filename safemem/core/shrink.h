@@ -1,18 +1,52 @@
-/* Giving memory back: when most of the entries have gone, those left move into smaller arrays. Runs nobody's code. */
+/* Giving memory back: when most of the entries have gone, those left move into smaller arrays. */
 
 #ifndef SAFEMEM_SHRINK_H
 #define SAFEMEM_SHRINK_H
 
 #include "due.h"
 
-/* Fill new arrays with the entries in order of use; `moved` tells for an old number the new one. */
+/* Number the entries in order of use: `moved` tells for an old number the new one. */
 static void
-move_entries(Core *self, Arrays *to, uint32_t *moved)
+number_entries(Core *self, uint32_t *moved)
+{
+    uint32_t number = self->head;
+    for (uint32_t i = 1; i <= self->count; i++, number = self->entries[number].next) {
+        moved[number] = i;
+    }
+}
+
+/* The records of deadlines that are objects, in the same order with the new numbers; those of entries that went get number 0. */
+static PyObject *
+move_records(Core *self, const uint32_t *moved)
+{
+    Py_ssize_t count = PyList_GET_SIZE(self->object_heap);
+    PAUSE_COLLECTOR();
+    PyObject *list = PyList_New(count);
+    for (Py_ssize_t i = 0; list != NULL && i < count; i++) {
+        PyObject *old = PyList_GET_ITEM(self->object_heap, i);
+        uint32_t number = record_entry(self, old);
+        PyObject *record = Py_BuildValue("(OOI)", PyTuple_GET_ITEM(old, 0), PyTuple_GET_ITEM(old, 1), number == 0 ? 0U : moved[number]);
+        if (record == NULL) {
+            Py_CLEAR(list);
+        }
+        else {
+            PyList_SET_ITEM(list, i, record);
+        }
+    }
+    RESUME_COLLECTOR();
+    if (list == NULL) {
+        PyErr_Clear();
+    }
+    return list;
+}
+
+/* Fill new arrays with the entries in order of use. */
+static void
+move_entries(Core *self, Arrays *to, const uint32_t *moved)
 {
     uint32_t number = self->head, count = self->count;
     for (uint32_t i = 1; i <= count; i++) {
         Entry *entry = &self->entries[number];
-        moved[number] = i;
         to->entries[i] = *entry;
         to->entries[i].prev = i == 1 ? count : i - 1;
         to->entries[i].next = i == count ? 1 : i + 1;
@@ -37,14 +71,17 @@ move_entries(Core *self, Arrays *to, uint32_t *moved)
     self->due = self->due == 0 ? 0 : moved[self->due];
 }
 
-/* Move the entries into smaller arrays if less than a quarter of the places is taken; without memory for that everything stays. */
+static inline int
+is_sparse(Core *self)
+{
+    return self->capacity >= 64 && self->count <= self->capacity / 4;
+}
+
+/* Move the entries into smaller arrays; without memory for that everything stays. Runs nobody's code but in the end. */
 static void
-shrink(Core *self)
+shrink_table(Core *self)
 {
     uint32_t count = self->count, capacity = count + count / 8 + 8;
-    if (self->objects || self->capacity < 64 || count > self->capacity / 4) {
-        return;
-    }
     size_t places = (size_t)capacity + 1;
     uint32_t bits = 4;
     while (((uint64_t)1 << bits) < 2 * (uint64_t)capacity) {
@@ -56,7 +93,12 @@ shrink(Core *self)
     to.entries = PyMem_Malloc(places * sizeof(Entry));
     to.timing = self->timed ? PyMem_Malloc(places * sizeof(Timing)) : NULL;
     to.weights = self->weighs ? PyMem_Malloc(places * sizeof(PyObject *)) : NULL;
-    if (moved == NULL || to.index == NULL || to.entries == NULL || (self->timed && to.timing == NULL) || (self->weighs && to.weights == NULL)) {
+    int able = moved != NULL && to.index != NULL && to.entries != NULL && (!self->timed || to.timing != NULL) && (!self->weighs || to.weights != NULL);
+    if (able) {
+        number_entries(self, moved);
+        able = !self->objects || (to.object_heap = move_records(self, moved)) != NULL;
+    }
+    if (!able) {
         PyMem_Free(to.index);
         PyMem_Free(to.entries);
         PyMem_Free(to.timing);
@@ -91,6 +133,27 @@ shrink(Core *self)
     for (uint32_t number = 1; number <= count; number++) {
         index_add(self, self->entries[number].hash, number);
     }
+    if (to.object_heap != NULL) {
+        PyObject *old = self->object_heap;
+        self->object_heap = to.object_heap;
+        Py_DECREF(old);
+    }
+}
+
+/* Give memory back if less than a quarter of the places is taken, as the last step of an operation: comparisons of deadlines may run. */
+static int
+shrink(Core *self)
+{
+    if (!is_sparse(self)) {
+        return 0;
+    }
+    if (UNLIKELY(self->objects) && tidy_records(self, 0) < 0) {
+        return -1;
+    }
+    if (is_sparse(self)) {
+        shrink_table(self);
+    }
+    return 0;
 }
 
 #endif

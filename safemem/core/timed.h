@@ -33,7 +33,7 @@ core_expire(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *nam
     result = moment_agree(self, &now);
     if (result == 0) {
         result = expire_due(self, &now, &gone);
-        shrink(self);
+        result = result < 0 ? -1 : shrink(self);
     }
     Py_END_CRITICAL_SECTION();
     moment_release(&now);

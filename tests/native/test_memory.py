@@ -7,6 +7,7 @@ import math
 import sys
 import weakref
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -269,8 +270,11 @@ def test_no_memory_is_reserved() -> None:
         lambda clock: LRUCache(math.inf, getsizeof=lambda value: value),
         lambda clock: TTLCache(math.inf, 50.0, clock),
         lambda clock: TLRUCache(math.inf, lambda key, _value, now: now + 50.0 + key * 7919 % 40, clock),
+        lambda clock: TTLCache(math.inf, 50, lambda: int(clock())),
+        lambda clock: TTLCache(math.inf, timedelta(seconds=50), lambda: datetime(2030, 1, 1) + timedelta(seconds=clock())),
+        lambda clock: TLRUCache(math.inf, lambda key, _value, now: now + 50 + key * 7919 % 40, lambda: int(clock())),
     ],
-    ids=["LRU", "weighed", "TTL", "TLRU"],
+    ids=["LRU", "weighed", "TTL", "TLRU", "TTL of integers", "TTL of datetimes", "TLRU of integers"],
 )
 def test_memory_is_given_back(maker: Callable[[Any], Any]) -> None:
     """When most entries were evicted, cut off or have expired, what is left takes less, in the same order, for loops under way too."""
@@ -299,6 +303,7 @@ def test_memory_is_given_back(maker: Callable[[Any], Any]) -> None:
         assert list(iterator) == left[left[:1] == keys[:1] :]
         if len(left) < 1000:
             assert sys.getsizeof(cache) < large / 2
+            assert all(len(held) <= len(left) for held in gc.get_referents(cache) if type(held) is list)  # records of deadlines
         for number in range(0, 5000, 7):
             cache[number] = 1
             cache.pop(number + 1, None)
