@@ -120,7 +120,10 @@ import_row(Core *self, PyObject *row, Moment *now, Gone *gone)
             && (!self->weighs || (item.weight = exact_number(Py_NewRef(weight))) != NULL)) {
             Py_BEGIN_CRITICAL_SECTION(self);
             uint32_t number = look_up_slowly(self, &item, &alive, gone);
-            if (number != FAILED) {
+            if (number != FAILED && !alive) { /* its life has run out, or is no number */
+                result = 0;
+            }
+            else if (number != FAILED) {
                 result = number != 0 ? replace(self, &item, number, gone) : add(self, &item, gone);
             }
             Py_END_CRITICAL_SECTION();
