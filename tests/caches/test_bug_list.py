@@ -1,6 +1,6 @@
 """Every class of bug known from other caches, with its own original scenario; numbered as in the list they come from.
 
-Whole files go deeper into most of them: test_fuse (1, 2), test_flight and test_cached_threads (3), test_keys (4, 7), test_time_clocks (5), test_iteration (6),
+Whole files go deeper into most of them: test_fuse (1, 2), test_flight and its sisters, test_cached_threads (3), test_keys (4, 7), test_time_clocks (5), test_iteration (6),
 test_contract_on_remove (8), test_cycle_free and tests/isolated (9), test_contract_copy (10), test_threads (11), test_contract_bounds (12). 8 to 13 are in
 test_bug_list_more.
 """

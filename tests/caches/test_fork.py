@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-import pytest
+from helpers.forks import forks, in_child
 from helpers.kinds import Kind
+from helpers.threads import LIMIT
 
 from safemem import LRUCache, cached
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-
-LIMIT = 20
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """Fork; run `work` in the child; return its exit status, or the negative signal if it did not end in time."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads around is what is tested here
-        pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            signal.alarm(LIMIT)
-            work()
-            status = 0
-        except BaseException:  # noqa: BLE001 - a child must not return into pytest
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+pytestmark = forks
 
 
 class Hammer:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import copy
 import gc
 import math
-import os
 import pickle
-import signal
 import sys
 import threading
 import time
-import traceback
-import warnings
 import weakref
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,22 +20,15 @@ import cachetools
 import pytest
 from helpers.clock import BrokenClock, Clock
 from helpers.collect import no_cyclic_garbage
+from helpers.forks import forks, in_child
 from helpers.isolate import assert_clean, run_script
-from helpers.threads import LIMIT, run_threads
+from helpers.threads import LIMIT, run_threads, until
 
 from safemem import LRUCache, RemovalCause, TTLCache, maintain
 from safemem.caches import maintenance
 
 SOON = 0.001
 LATE = 3600
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for something that another thread is about to do."""
-    limit = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < limit, "it never happened"
-        time.sleep(0.0005)
 
 
 class Tended:
@@ -517,26 +506,9 @@ class TestInput:
         assert not upkeep.running
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@forks
 class TestFork:
     """In the child it is not running."""
-
-    def in_child(self, work: Callable[[], object]) -> int:
-        """Fork; run `work` in the child; return its exit status."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads around is what is tested here
-            pid = os.fork()
-        if pid == 0:
-            status = 1
-            try:
-                signal.alarm(int(LIMIT))
-                work()
-                status = 0
-            except BaseException:  # noqa: BLE001 - a child must not return into pytest
-                traceback.print_exc()
-            finally:
-                os._exit(status)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
     @pytest.mark.parametrize("interval", [SOON, LATE])
     def test_a_running_one(self, interval: float) -> None:
@@ -558,7 +530,7 @@ class TestFork:
             assert upkeep.stop() is True
 
         with upkeep:
-            assert self.in_child(child) == 0
+            assert in_child(child) == 0
             assert upkeep.running
 
     def test_started_without_being_stopped(self) -> None:
@@ -575,8 +547,8 @@ class TestFork:
 
         kept = [maintain(SOON, cache)]
         kept[0].start()
-        assert self.in_child(child) == 0
-        assert self.in_child(kept.clear) == 0
+        assert in_child(child) == 0
+        assert in_child(kept.clear) == 0
         kept[0].stop()
 
     def test_from_within(self) -> None:
@@ -589,7 +561,7 @@ class TestFork:
 
         def then() -> None:
             if not statuses:
-                statuses.append(self.in_child(child))
+                statuses.append(in_child(child))
 
         upkeep = maintain(SOON, cache := Tended(then))
         with upkeep:

@@ -1,4 +1,4 @@
-"""Running async tests, and a cached coroutine function that waits for its gate."""
+"""Running async tests, a loop each, and a cached coroutine function that waits for its gate."""
 
 from __future__ import annotations
 
@@ -14,23 +14,35 @@ from .collect import Thing
 
 LIMIT = 20
 
+# How tasks are made: as usual, and at once where this Python can do that.
+FACTORIES = [getattr(asyncio, name) for name in ("eager_task_factory",) if hasattr(asyncio, name)] + [None]
+
 
 def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """Run an async test in a loop of its own, within a limit; anything the loop complains about fails the test."""
 
     @functools.wraps(test)
     def wrapper(*args: Any, **kwargs: Any) -> None:
-        complaints: list[dict[str, Any]] = []
-
-        async def main() -> None:
-            asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
-            await asyncio.wait_for(test(*args, **kwargs), LIMIT)
-
-        asyncio.run(main())
-        gc.collect()
-        assert not complaints
+        run(lambda: test(*args, **kwargs))
 
     return wrapper
+
+
+def run(main: Callable[[], Coroutine[Any, Any, Any]], *, factory: Any = None) -> Any:
+    """Run a coroutine function; return what it returns."""
+    complaints: list[dict[str, Any]] = []
+
+    async def watched() -> Any:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+        loop.set_task_factory(factory)
+        return await asyncio.wait_for(main(), LIMIT)
+
+    try:
+        return asyncio.run(watched())
+    finally:
+        gc.collect()
+        assert not complaints
 
 
 async def turns(count: int = 20) -> None:

@@ -1,9 +1,10 @@
-"""Starting many threads at once, waiting for them within a limit, and hearing of what failed in them."""
+"""Starting many threads at once, waiting for them and for what they do within a limit, and hearing of what failed in them."""
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -42,3 +43,11 @@ def run_threads(count: int, work: Callable[[int], None], *, limit: float = LIMIT
     assert not hung, f"still running after {limit} s: {hung}"
     if errors:
         raise errors[0]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that another thread is about to do."""
+    limit = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < limit, "it never happened"
+        time.sleep(0.0005)
