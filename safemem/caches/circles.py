@@ -10,7 +10,8 @@ and wait: a thread stopped like that inside a lock would stop all others, and no
 * every change is one atomic operation on a set or dict whose members are hashed and compared by identity, or one store to an attribute;
 * who wants to wait says so first and searches afterwards, so of those who close a circle together at least the last one sees it whole;
 * a circle counts only if none of its waits was over after the last of them was found: then all of them existed at one time;
-* everybody who sees the circle puts a name into one place of it; `setdefault` lets one name in, and that one gives up.
+* everybody who sees the circle puts a name into one place of it; `setdefault` lets one name in, and that one gives up;
+* what ends a wait for good is the store to its `over`; whatever else of it an interrupt leaves behind counts for nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from _thread import LockType
     from collections.abc import Iterable
 
-__all__ = ["Run", "Wait", "enclosing", "enter", "here", "innermost", "leave", "wait_for"]
+__all__ = ["Run", "Wait", "Waiting", "enclosing", "enter", "here", "innermost", "leave"]
 
 
 class _Process:
@@ -107,9 +108,9 @@ def here() -> Thread:
 
 def _watch_forks() -> None:
     global _watching  # noqa: PLW0603 - with the first flight, so that importing changes nothing in the process
-    _watching = True
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_drop_other_threads)
+    _watching = True  # last: no thread has a flight before this is done; to do it twice does no harm
 
 
 def _drop_other_threads() -> None:
@@ -175,30 +176,33 @@ def enclosing() -> list[Run]:
     return runs
 
 
-class wait_for:  # noqa: N801 - reads as what it does in a with statement
-    """Context manager: the running code waits for `run`; RecursionError if it would wait for itself. `thread`: the one that blocks, if any."""
+class Waiting:
+    """The running code waits for a run: from `begin()`, which raises RecursionError if it would wait for itself, until `end()`.
 
-    __slots__ = ("_key", "_places", "_runs", "_thread", "_wait")
+    Not a context manager: whoever waits sets `wait.over` itself, first thing in a `finally`, because an interrupt that comes in where
+    `__exit__` is being called would leave a wait behind that never ends. `thread`: the one that blocks, if any.
+    """
+
+    __slots__ = ("_claim", "_key", "_places", "_runs", "_thread", "wait")
 
     def __init__(self, run: Run, key: object, thread: Thread | None) -> None:
-        self._wait = Wait(run)
+        self.wait = Wait(run)
         self._key = key
         self._thread = thread
         self._runs = enclosing()
         self._places = [inside.waits for inside in self._runs]
+        self._claim: tuple[dict[frozenset[int], int], frozenset[int]] | None = None
         if thread is not None:
             self._places.append(thread.waits)
 
-    def __enter__(self) -> None:
-        try:
-            for place in self._places:
-                place.add(self._wait)
-            length = self._length_of_circle() if self._places else 0
-        except BaseException:
-            self.__exit__()
-            raise
+    def begin(self) -> None:
+        """Say so to everybody, then look for a circle."""
+        if self._thread is not None and self._thread.waits:
+            self._forget_what_is_over(self._thread.waits)
+        for place in self._places:
+            place.add(self.wait)
+        length = self._length_of_circle() if self._places else 0
         if length:
-            self.__exit__()
             msg = (
                 f"key {self._key!r} is asked for inside its own func"
                 if length == 1
@@ -206,31 +210,44 @@ class wait_for:  # noqa: N801 - reads as what it does in a with statement
             )
             raise RecursionError(msg)
 
-    def __exit__(self, *_: object) -> None:
-        self._wait.over = True
+    def end(self) -> None:
+        """Take away what is left of a wait that is over."""
         for place in self._places:
-            place.discard(self._wait)
+            place.discard(self.wait)
+        if self._claim is not None:
+            claims, circle = self._claim
+            claims.pop(circle, None)
+
+    @staticmethod
+    def _forget_what_is_over(waits: set[Wait]) -> None:
+        for wait in [*waits]:
+            if wait.over:  # an interrupt kept it from being taken away
+                waits.discard(wait)
 
     def _length_of_circle(self) -> int:
         """Return how many waits make the circle that is this one's to break; 0: none."""
-        wait = self._wait
+        number = self.wait.number
         giving_up: set[int] = set()
-        while True:
-            circle = self._path_back(giving_up)
-            if not circle:
-                return 0
-            if any(other.over or not other.run.goes_on() for other in circle):
+        while circle := self._path_back(giving_up):
+            if _is_open(circle):
                 continue
-            eldest = min(circle, key=_number)
-            victim = eldest.claims.setdefault(frozenset(map(_number, circle)), wait.number)
-            if victim == wait.number:
+            claims = min(circle, key=_number).claims
+            numbers = frozenset(map(_number, circle))
+            victim = claims.setdefault(numbers, number)
+            if victim != number:
+                giving_up.add(victim)
+            elif _is_open(circle):  # the one that gave up has just left, its claim too
+                claims.pop(numbers, None)
+                giving_up.clear()
+            else:
+                self._claim = claims, numbers
                 return len(circle)
-            giving_up.add(victim)
+        return 0
 
     def _path_back(self, giving_up: set[int]) -> list[Wait]:
         """Return waits, this one first, that lead from run to run back to where this one stands; empty: there is no such path."""
-        todo: list[tuple[Wait, ...]] = [(self._wait,)]
-        seen = {self._wait.run}
+        todo: list[tuple[Wait, ...]] = [(self.wait,)]
+        seen = {self.wait.run}
         while todo:
             path = todo.pop()
             run = path[-1].run
@@ -244,6 +261,10 @@ class wait_for:  # noqa: N801 - reads as what it does in a with statement
                     seen.add(wait.run)
                     todo.append((*path, wait))
         return []
+
+
+def _is_open(circle: list[Wait]) -> bool:
+    return any(wait.over or not wait.run.goes_on() for wait in circle)
 
 
 def _number(wait: Wait) -> int:

@@ -21,7 +21,7 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from safemem._compat import K
-from safemem.caches.circles import Run, enter, here, leave, wait_for
+from safemem.caches.circles import Run, Waiting, enter, here, leave
 from safemem.caches.outcomes import NOTHING, Failure, Flight, find, raise_again, remove
 from safemem.caches.taskflight import Table, TaskFlight, landing, launch, raise_own
 
@@ -201,7 +201,6 @@ def _lead(flights: list[Flight], mine: Flight, func: Callable[[], Any], old: Fli
             if flights[0] is not mine:
                 first = find(flights, mine.key, mine.digest)
                 if first is not None and first is not mine:
-                    mine.heirs.append(first)  # for those who have joined this one meanwhile
                     return first
             before = enter(run)
             try:
@@ -220,5 +219,11 @@ def _lead(flights: list[Flight], mine: Flight, func: Callable[[], Any], old: Fli
 
 
 def _pass_gate(run: Run, key: object, thread: Thread) -> None:
-    with wait_for(run, key, thread), run.gate:  # type: ignore[union-attr]
-        run.ended = True  # its leader has said so, unless a signal came in between
+    waiting = Waiting(run, key, thread)
+    try:
+        waiting.begin()
+        with run.gate:  # type: ignore[union-attr]
+            run.ended = True  # its leader has said so, unless a signal came in between
+    finally:
+        waiting.wait.over = True
+        waiting.end()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from safemem.caches.circles import Run, here, innermost, wait_for
+from safemem.caches.circles import Run, Waiting, here, innermost
 from safemem.caches.outcomes import NOTHING, Failure, Flight, remove
 
 if TYPE_CHECKING:
@@ -129,16 +129,19 @@ async def _call(coro_func: Callable[[], Awaitable[Any]]) -> Any:
 
 async def landing(flight: TaskFlight, mine: bool) -> None:
     """Wait until a flight has landed; `mine`: the one who waits started it, so it cannot close a circle."""
+    waiting = None
     try:
         if flight.run.ended:
             return
-        if mine:
-            await _sit(flight)
-        else:
-            with wait_for(flight.run, flight.key, None):
-                await _sit(flight)
+        if not mine:
+            waiting = Waiting(flight.run, flight.key, None)
+            waiting.begin()
+        await _sit(flight)
     finally:
-        del flight
+        if waiting is not None:
+            waiting.wait.over = True
+            waiting.end()
+        del flight, waiting
 
 
 async def _sit(flight: TaskFlight) -> None:

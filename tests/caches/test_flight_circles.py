@@ -180,6 +180,25 @@ class TestCircles:
         slow.leave.set()
         assert flights.do("here", lambda: flights.do("there", slow)) == "there"
 
+    def test_asking_again_and_again(self) -> None:
+        """However often one is refused, those who wait do not pile up what it was about."""
+        flights: SingleFlight[str] = SingleFlight()
+        slow = Slow(lambda: flights.do("here", never))
+        other = slow.lead(flights, "there")
+
+        def func() -> str:
+            slow.leave.set()
+            until(lambda: waits(other))
+            for _ in range(100):
+                with pytest.raises(RecursionError):
+                    flights.do("there", never)
+            (there,) = [flight for flight in flights._flights if flight.key == "there"]
+            assert all(not wait.claims for wait in there.run.waits | there.run.thread.waits)
+            return "here"
+
+        assert flights.do("here", func) == "here"
+        assert other.result() == "here"
+
     def test_a_chain_of_contexts_does_not_grow(self) -> None:
         """Threads that start each other from inside flights for ever do not pile up what is over."""
         flights: SingleFlight[int] = SingleFlight()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+from _thread import allocate_lock
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from helpers.interject import Striker
 from helpers.threads import LIMIT, run_threads, switching_often, until
 
 from safemem import SingleFlight
-from safemem.caches import circles
+from safemem.caches import circles, flight, outcomes
 
 
 class TestInterruptedAnywhere:
@@ -70,11 +71,84 @@ class TestInterruptedAnywhere:
             letting_go = Call(lambda slow=slow, striker=striker: (until(lambda: waits(main) or striker.struck), slow.leave.set()))
             tried(striker.run, lambda flights=flights: flights.do("key", lambda: "fresh"))
             struck, at = striker.struck, at + 1
+            assert all(wait.over for wait in circles.here().waits), at
             slow.leave.set()
             letting_go.result()
             leader.result()
             assert flights.do("key", lambda: "fresh") == "fresh", at
             assert flights._flights == [], at
+        assert at > 10
+
+    def test_what_an_interrupt_left_behind(self) -> None:
+        """A wait that could not be taken away is, by the next wait of that thread."""
+        wait = circles.Wait(circles.Run(circles.here(), None))
+        wait.over = True
+        circles.here().waits.add(wait)
+        flights: SingleFlight[str] = SingleFlight()
+        tried(flights.do, "key", lambda: flights.do("key", never))
+        assert not circles.here().waits
+
+
+class TestInterjections:
+    """Something that happens between any two instructions of ours."""
+
+    def test_a_landing_and_one_who_asks_after_it(self) -> None:
+        """What had landed before one asked is not what one gets, whoever was about to withdraw."""
+        struck, at = True, 0
+        while struck:
+            flights: SingleFlight[str] = SingleFlight()
+            slow = Slow(lambda: "stale")
+            leader = slow.lead(flights)
+            late: list[Call] = []
+
+            def land_and_ask(flights: Any = flights, slow: Any = slow, leader: Any = leader, late: Any = late) -> None:
+                slow.leave.set()
+                leader.end()
+                late.append(call := Call(flights.do, "key", lambda: "fresh"))
+                until(lambda: waits(call) or not call.thread.is_alive())
+
+            # One who looked before that flight was there, and finds it when his own is in the list.
+            mine = outcomes.Flight("key", hash("key"), circles.Run(circles.here(), allocate_lock()))
+            striker = Striker(at, land_and_ask)
+            striker.run(lambda flights=flights, mine=mine: flight._lead(flights._flights, mine, lambda: "fresh", None))
+            struck, at = striker.struck, at + 1
+            slow.leave.set()
+            leader.result()
+            assert [call.result() for call in late] == ["fresh"] * striker.struck, at
+            assert flights._flights == [], at
+        assert at > 5
+
+    @pytest.mark.parametrize("key", ["key", "other"])
+    @pytest.mark.parametrize("joining", [False, True])
+    def test_one_who_asks(self, key: str, joining: bool) -> None:
+        """A finaliser or handler gets a value, or a RecursionError in the middle of the very same flight; what it interrupted goes on."""
+        main = threading.current_thread()
+        struck, at = True, 0
+        while struck:
+            flights: SingleFlight[str] = SingleFlight()
+            slow = Slow(lambda: "theirs")
+            answers: list[str] = []
+
+            def ask(flights: Any = flights, slow: Any = slow, answers: Any = answers) -> None:
+                slow.leave.set()
+                try:
+                    answers.append(flights.do(key, lambda: "handler's"))
+                except RecursionError:
+                    answers.append("refused")
+
+            striker = Striker(at, ask)
+            calls = [slow.lead(flights)] if joining else []
+            if joining:
+                calls.append(Call(lambda slow=slow, striker=striker: (until(lambda: waits(main) or striker.struck), slow.leave.set())))
+            assert striker.run(lambda flights=flights: flights.do("key", lambda: "ours")) in ({"ours", "theirs"} if joining else {"ours"})
+            struck, at = striker.struck, at + 1
+            for call in calls:
+                call.result()
+            assert set(answers) <= ({"handler's", "theirs", "refused"} if key == "key" else {"handler's"})
+            assert len(answers) == struck
+            assert flights._flights == [], at
+            assert not circles.here().waits, at
+            assert circles.enclosing() == [], at
         assert at > 10
 
 

@@ -7,16 +7,22 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from safemem.caches import circles, flight, outcomes
+from safemem.caches import circles, flight, outcomes, taskflight
 
-OURS = {module.__file__ for module in (circles, flight, outcomes)}
+OURS = {module.__file__ for module in (circles, flight, outcomes, taskflight)}
+
+
+def interrupt() -> None:
+    """Do what the usual handler of Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 class Striker:
-    """A trace function that raises KeyboardInterrupt at the n-th place where a signal handler may run while our code does."""
+    """A trace function that calls `strike` at the n-th place where a signal handler may run while our code does."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, strike: Callable[[], object] = interrupt) -> None:
         self.at = at
+        self.strike = strike
         self.places = 0
         self.struck = False
         self._last: dict[Any, str] = {}
@@ -26,7 +32,9 @@ class Striker:
         if frame.f_code.co_filename not in OURS:
             return None
         frame.f_trace_opcodes = True
-        if event == "opcode":
+        if event == "call":
+            self._last[frame] = "RESUME"  # which is not told itself
+        elif event == "opcode":
             names = self._names.get(frame.f_code)
             if names is None:
                 names = self._names[frame.f_code] = {item.offset: item.opname for item in dis.get_instructions(frame.f_code)}
@@ -36,7 +44,7 @@ class Striker:
                 if self.places > self.at:
                     self.struck = True
                     self._last.clear()
-                    raise KeyboardInterrupt
+                    self.strike()
             self._last[frame] = names[frame.f_lasti]
         elif event == "return":
             self._last.pop(frame, None)
