@@ -1,6 +1,7 @@
 """Flights of asyncio: one task for everybody in an event loop who asks for the same thing at the same time.
 
 All of this runs in the thread of the loop, so what has no `await` in it happens in one go; only a finaliser or a signal may come in between.
+The exception is a coroutine that the collector closes, which may be in any thread; what that does to the loop, it leaves to the loop's thread.
 The task keeps no result and raises nothing, so asyncio has nothing to complain about when nobody is left to look at it. Everybody who waits has
 a future of its own, a seat, so that cancelling one is of no concern to the others.
 """
@@ -30,6 +31,13 @@ class Table(dict[int, "list[TaskFlight]"]):
         self.loops = loops
         self.thread = here()
 
+    def add(self, flight: TaskFlight) -> None:
+        """Put a flight in; a flight of a finaliser's that comes and goes meanwhile may drop what is still empty, so it is put back."""
+        bucket = self.setdefault(flight.digest, [])
+        bucket.append(flight)
+        self.setdefault(flight.digest, bucket)
+        self.loops.setdefault(self.loop, self)
+
     def drop(self, flight: TaskFlight) -> None:
         """Take a flight out, if it is in; the last one takes the table with it, so that nothing holds the loop."""
         bucket = self.get(flight.digest)
@@ -54,7 +62,7 @@ class TaskFlight(Flight):
         self.owned = True
         self.fatal: BaseException | None = None
 
-    def land(self, task: object = None) -> None:
+    def land(self, task: Task[None] | None = None) -> None:
         """Wake everybody who waits; the second time nothing happens. With the task: it is done, whatever has become of `_fly()`."""
         table = self.table
         if table is None:
@@ -62,12 +70,10 @@ class TaskFlight(Flight):
         if task is not None and self.value is NOTHING and self.failure is None and self.fatal is None:
             from asyncio import CancelledError
 
-            self.fatal = CancelledError()  # somebody got hold of the task and cancelled it before it began
+            # Somebody got hold of the task and cancelled it before it began, or an interrupt stopped `_fly()` on its way in.
+            self.fatal = (None if task.cancelled() else task.exception()) or CancelledError()
         table.drop(self)
-        if not table.loop.is_closed():
-            for seat in [*self.seats]:
-                if not seat.done():
-                    seat.set_result(None)
+        _in_loop(table.loop, _wake, [*self.seats])
         if self.task is not None:
             self.task.remove_done_callback(self.land)  # which would hold the value until the loop comes by
         self.run.ended = True
@@ -80,8 +86,24 @@ class TaskFlight(Flight):
         if table is None or task is None:
             return
         table.drop(self)
-        if not table.loop.is_closed() and not task.cancelling():  # a second cancellation would interrupt its clean-up
-            task.cancel()
+        if not task.cancelling():  # a second cancellation would interrupt its clean-up
+            _in_loop(table.loop, task.cancel)
+
+
+def _wake(seats: list[Future[None]]) -> None:
+    for seat in seats:
+        if not seat.done():
+            seat.set_result(None)
+
+
+def _in_loop(loop: AbstractEventLoop, function: Callable[..., object], *args: object) -> None:
+    """Do something to what belongs to a loop: at once if this is the running loop, else in its next turn, if it ever has one."""
+    from asyncio import _get_running_loop
+
+    if _get_running_loop() is loop:
+        function(*args)
+    elif not loop.is_closed():
+        loop.call_soon_threadsafe(function, *args)
 
 
 def launch(key: object, digest: int, table: Table, coro_func: Callable[[], Awaitable[Any]]) -> TaskFlight:
@@ -89,14 +111,14 @@ def launch(key: object, digest: int, table: Table, coro_func: Callable[[], Await
     flight = TaskFlight(key, digest, table)
     flying = _fly(flight, coro_func)
     try:
-        table.setdefault(digest, []).append(flight)
+        table.add(flight)
         task = table.loop.create_task(flying)
         if not flight.run.ended:  # an eager task may have
             flight.task = task
             task.add_done_callback(flight.land)
     except BaseException:
-        flying.close()
         flight.land()
+        flying.close()
         raise
     return flight
 
