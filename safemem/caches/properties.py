@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from safemem._compat import MISSING
 from safemem.caches.base import check_callable
+from safemem.caches.circles import here
 from safemem.caches.flight import SingleFlight
 from safemem.core._owners import Owners
 
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
+    from safemem.caches.circles import Thread
+
 __all__ = ["cached_property"]
 
 R = TypeVar("R")
 
 
-# The attributes that are being computed, as (id of the instance, name); whoever put one in also takes it out.
-_under_way: set[tuple[int, str | None]] = set()
+# The attributes that are being computed, as (id of the instance, name), and the threads that put them in and take them out.
+_under_way: dict[tuple[int, str | None], Thread] = {}
 
 
 class _Value:
@@ -80,7 +83,7 @@ class cached_property(Generic[R]):  # noqa: N801 - a standard name of the field
         self.attrname: str | None = None
         self.__doc__ = func.__doc__
         self.__module__ = func.__module__
-        self._flights: SingleFlight[int] = SingleFlight()
+        self._flights: SingleFlight[tuple[int, str | None]] = SingleFlight()
         self._owners: Owners[_Value] | None = None
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -105,22 +108,23 @@ class cached_property(Generic[R]):  # noqa: N801 - a standard name of the field
         value = self._read(instance)
         if value is not MISSING:
             return value
-        return self._flights.do(id(instance), lambda: self._compute(instance))
+        place = (id(instance), self.attrname)
+        return self._flights.do(place, lambda: self._compute(instance, place))
 
-    def _compute(self, instance: Any) -> Any:
+    def _compute(self, instance: Any, place: tuple[int, str | None]) -> Any:
         value = self._read(instance)
         if value is not MISSING:
             return value
-        place = (id(instance), self.attrname)
-        if place in _under_way:  # super()'s property of the same name: the outer one keeps its value
+        outer = _under_way.get(place)
+        if outer is not None and outer.lives():  # super()'s property of the same name: the outer one keeps its value
             return self.func(instance)
-        _under_way.add(place)
+        thread = here()
         try:
+            _under_way[place] = thread
             value = self.func(instance)
         finally:
-            _under_way.discard(place)
-        assigned = self._read(instance)
-        return self._keep(instance, value) if assigned is MISSING else assigned
+            _under_way.pop(place, None)
+        return self._keep(instance, value)
 
     def _values(self, instance: Any) -> dict[str, Any]:
         if self.attrname is None:
@@ -137,12 +141,12 @@ class cached_property(Generic[R]):  # noqa: N801 - a standard name of the field
         return self._values(instance).get(self.attrname, MISSING)  # type: ignore[arg-type]
 
     def _keep(self, instance: Any, value: Any) -> Any:
+        """Keep a value unless one has been assigned meanwhile; return the one that stands."""
         try:
-            self._values(instance)[self.attrname] = value  # type: ignore[index]
-        except TypeError:
+            return self._values(instance).setdefault(self.attrname, value)  # type: ignore[arg-type]
+        except (AttributeError, TypeError):
             msg = f"the __dict__ of a {type(instance).__name__!r} object takes no items: cached_property {self.attrname!r} cannot keep its value"
             raise TypeError(msg) from None
-        return value
 
     @property
     def __isabstractmethod__(self) -> bool:
@@ -183,5 +187,7 @@ class _SlottedCachedProperty(cached_property[R]):
         return self._value_of(instance).value
 
     def _keep(self, instance: Any, value: Any) -> Any:
-        self._value_of(instance).value = value
-        return value
+        kept = self._value_of(instance)
+        if kept.value is MISSING:
+            kept.value = value
+        return kept.value

@@ -18,10 +18,11 @@ def interrupt() -> None:
 
 
 class Striker:
-    """A trace function that calls `strike` at the n-th place where a signal handler may run while our code does."""
+    """A trace function that calls `strike` at the n-th place where a signal handler may run while our code, or that of some files, does."""
 
-    def __init__(self, at: int, strike: Callable[[], object] = interrupt) -> None:
+    def __init__(self, at: int, strike: Callable[[], object] = interrupt, *, files: set[str | None] = OURS) -> None:
         self.at = at
+        self.files = files
         self.strike = strike
         self.places = 0
         self.struck = False
@@ -29,7 +30,7 @@ class Striker:
         self._names: dict[Any, dict[int, str]] = {}
 
     def __call__(self, frame: Any, event: str, _argument: Any) -> Any:
-        if frame.f_code.co_filename not in OURS:
+        if frame.f_code.co_filename not in self.files:
             return None
         frame.f_trace_opcodes = True
         if event == "call":
