@@ -155,6 +155,10 @@ class _Shift:
     def goes_on(self) -> bool:
         return not self.over and self.owner() is not None and self.pid == os.getpid()
 
+    def end(self) -> None:
+        self.over = True
+        self.bell.put(None)
+
 
 class _Upkeep:
     """What a `maintain` object shares with its thread.
@@ -206,7 +210,7 @@ class _Upkeep:
             try:
                 thread.start()
             except BaseException:
-                shift.over = True
+                shift.end()  # it may have started
                 self._shift = None
                 raise
             shift.thread = thread
@@ -216,11 +220,12 @@ class _Upkeep:
 
         with self._lock:
             self._wanted = False
-            shift, self._shift = self._shift, None
+            shift = self._shift
+            if shift is not None and shift.pid == os.getpid():
+                shift.end()  # while an interrupt would still leave it where the next stop() finds it
+            self._shift = None
         if shift is None or shift.pid != os.getpid():
             return True
-        shift.over = True
-        shift.bell.put(None)
         thread = shift.thread
         if thread is None or thread is current_thread():
             return False
