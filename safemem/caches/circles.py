@@ -1,8 +1,8 @@
 """Who waits for whom: the graph of runs under way, and the circle that a further wait would close.
 
 A `Run` stands for one flight here. It is led by a thread or is an asyncio task, and everything called from inside it is part of it:
-what its thread does, and whatever inherits its context (tasks made by `gather`, `asyncio.to_thread`, `copy_context().run`). A `Wait` is an
-edge of the graph: those who stand inside some runs wait for another one.
+what its thread does, and whatever inherits its context (tasks made by `gather`, `asyncio.to_thread`, `copy_context().run`; but see `enter`).
+A `Wait` is an edge of the graph: those who stand inside some runs wait for another one.
 
 There is no lock. The garbage collector may run a finaliser between any two steps, a signal its handler, and either may ask for something
 and wait: a thread stopped like that inside a lock would stop all others, and nobody could see that circle. What takes the place of a lock:

@@ -8,7 +8,7 @@ There is no lock around the list of flights, for the reasons given there. It is 
 
 * Who wants to lead first locks the gate of a flight of its own, then appends the flight to the list, then looks for the first flight of
   that key in the list. If that is its own, it leads; else it withdraws and joins. Appending is atomic and the list keeps its order, so of
-  all who come at the same time exactly one finds itself first.
+  all who come at the same time exactly one finds itself first. Who has joined one that withdrew looks again, as after an interruption.
 * A flight stays in the list for as long as its gate is locked, and waiting means passing through the gate. The `with` statement that holds
   the gate lets go of it whatever happens, a KeyboardInterrupt between any two instructions included; a flight that ended so has no outcome,
   which makes those who waited ask again. A waiter that a signal interrupts changes nothing for the others.
@@ -45,7 +45,7 @@ class SingleFlight(Generic[K]):
     or a coroutine's own CancelledError, reaches only its own caller, and one of those who wait takes over with the function it brought.
     RecursionError if a function asks for its own key, or if threads or tasks would wait for each other in a circle, through however many
     objects of this class: for the one that would close the circle. What a function starts (a thread or task that inherits its context) counts
-    as a part of it until it has returned.
+    as a part of it until it has returned; on Python 3.11 only what a coroutine starts, and what a function does in its own thread.
 
     Safe to use from any number of threads, from finalisers and from signal handlers; no lock is held while a function runs. Threads and
     event loops never wait for each other: each runs a function of its own. In a forked child the runs of the parent's other threads do not

@@ -25,7 +25,7 @@ NOTHING: Final = object()
 class Flight:
     """One run of a function, for those who take part in it; nobody else refers to it for long.
 
-    The heir of one that was interrupted is the first of `heirs`: the flight of the first of those who waited to get there. The others take what
+    The heir of one that was interrupted, or withdrew for another, is the first of `heirs`: the flight of the first of those who waited to get there. The others take what
     that one brings, even if it has landed before they had their turn.
     """
 
