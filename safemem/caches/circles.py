@@ -118,6 +118,10 @@ def _drop_other_threads() -> None:
     global _process  # noqa: PLW0603 - there is one process
     survivor = here()
     survivor.process = _process = _Process()
+    for wait in [*survivor.waits]:  # a signal handler or finaliser forked in the middle of it; nobody else will open that gate
+        gate = wait.run.gate
+        if gate is not None and wait.run.thread is not survivor and gate.locked():
+            gate.release()
 
 
 class Run:

@@ -96,6 +96,42 @@ class TestFork:
         slow.leave.set()
         assert statuses == [0]
 
+    def test_by_a_handler_while_its_thread_waits(self) -> None:
+        """In the child the wait is over, as nobody is left to wait for: who waited there leads a flight of his own."""
+        flights: SingleFlight[str] = SingleFlight()
+        slow = Slow(lambda: "the parent's")
+        leader = slow.lead(flights)
+        main = threading.main_thread()
+        pids: list[int] = []
+
+        def fork(*_: object) -> None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                pids.append(os.fork())
+            if not pids[0]:
+                signal.alarm(int(LIMIT))
+
+        def strike() -> int:
+            until(lambda: waits(main))
+            signal.pthread_kill(main.ident or 0, signal.SIGUSR1)
+            until(lambda: pids)
+            status = os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1])
+            slow.leave.set()
+            return status
+
+        handler = signal.signal(signal.SIGUSR1, fork)
+        try:
+            striker = Call(strike)
+            value = flights.do("key", lambda: "the child's")
+            if not pids[0]:
+                os._exit(0 if value == "the child's" and flights.do("key", lambda: "next") == "next" else 1)
+        finally:
+            if pids and not pids[0]:
+                os._exit(2)
+            signal.signal(signal.SIGUSR1, handler)
+        assert value == leader.result() == "the parent's"
+        assert striker.result() == 0
+
     def test_in_the_middle_of_everything(self) -> None:
         """Forks while other threads lead and wait, and all children get what they ask for."""
         flights: SingleFlight[int] = SingleFlight()
