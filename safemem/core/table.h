@@ -197,6 +197,9 @@ promote(Core *self, uint32_t number)
     Entry *entries = self->entries;
     Entry *entry = &entries[number];
     uint32_t head = self->head;
+    /* Both neighbours are only written to, and stores that wait for far memory one after the other hold up what comes next. */
+    PREFETCH(&entries[entry->prev]);
+    PREFETCH(&entries[entry->next]);
     if (number == head) {
         self->head = entry->next;
         return;
