@@ -186,6 +186,14 @@ core_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(name
     return (PyObject *)self;
 }
 
+/* The collector would find out itself that an object is not of a kind that it looks at, but only after a call. */
+#define VISIT_IF_COLLECTED(object)                                                                 \
+    do {                                                                                           \
+        if ((object) != NULL && PyType_HasFeature(Py_TYPE(object), Py_TPFLAGS_HAVE_GC)) {          \
+            Py_VISIT(object);                                                                      \
+        }                                                                                          \
+    } while (0)
+
 static int
 core_traverse(PyObject *op, visitproc visit, void *arg)
 {
@@ -210,14 +218,12 @@ core_traverse(PyObject *op, visitproc visit, void *arg)
     }
     if (self->gc_keys) {
         for (uint32_t number = 1; number <= self->used; number++) {
-            Py_VISIT(self->entries[number].key);
+            VISIT_IF_COLLECTED(self->entries[number].key);
         }
     }
     if (self->gc_values) {
         for (uint32_t number = 1; number <= self->used; number++) {
-            if (self->entries[number].key != NULL) {
-                Py_VISIT(self->entries[number].value);
-            }
+            VISIT_IF_COLLECTED(self->entries[number].value); /* NULL where the key is */
         }
     }
     return 0;
