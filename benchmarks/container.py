@@ -16,7 +16,7 @@ from benchmarks.peers import Offer, load_one
 from benchmarks.sampling import VALUE, Subject, compile_sample
 
 NOBODY = "nobody"
-_COLLECTIONS = 9
+_COLLECTIONS = 21
 
 
 def _fill(offer: Offer, kind: str, n: int, keys: Iterable[Hashable], value: object = VALUE) -> Subject:

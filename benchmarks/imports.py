@@ -9,6 +9,7 @@ from pathlib import Path
 
 import safemem
 from benchmarks.clock import CLOCK
+from benchmarks.cores import environment
 from benchmarks.peers import Peer
 
 __all__ = ["measure_imports"]
@@ -23,19 +24,19 @@ print(time.{clock}() - start)
 """
 
 
-def measure_imports(peers: Iterable[Peer], rounds: int) -> dict[str, list[float]]:
+def measure_imports(peers: Iterable[Peer], rounds: int) -> list[tuple[Peer, list[float]]]:
     """Return for each library the seconds that `import` took, in turn; compiled files are made beforehand."""
-    modules = {peer.name: peer.module for peer in peers if peer.module}
-    for module in modules.values():
-        _import(module)
-    seconds: dict[str, list[float]] = {name: [] for name in modules}
+    measured: list[tuple[Peer, list[float]]] = [(peer, []) for peer in peers if peer.module]
+    for peer, _ in measured:
+        _import(peer)
     for _ in range(rounds):
-        for name, module in modules.items():
-            seconds[name].append(_import(module))
-    return seconds
+        for peer, seconds in measured:
+            seconds.append(_import(peer))
+    return measured
 
 
-def _import(module: str) -> float:
+def _import(peer: Peer) -> float:
     place = str(Path(safemem.__file__).parent.parent)
-    command = [sys.executable, "-I", "-c", _SCRIPT.format(module=module, clock=CLOCK), place]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
+    command = [sys.executable, "-I", "-c", _SCRIPT.format(module=peer.module, clock=CLOCK), place]
+    env = None if peer.core is None else environment(peer.core)
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, env=env).stdout)

@@ -30,8 +30,8 @@ BYTES = {"rss": "resident memory", "traced": "`tracemalloc`"}
 PAUSES = {"pause": "`str: int`", "pause-list": "one list among the values"}
 KINDS = {"lru": "LRU cache", "ttl": "TTL cache", "lru_cache": "`lru_cache`"}
 
-# The second is just past a power of two, where tables that double are at their emptiest.
-_ENTRIES = [500_000, 530_000]
+# All but the first are just past a power of two, where tables that double are at their emptiest.
+_ENTRIES = [500_000, 132_000, 530_000, 1_050_000]
 _PAUSE_ENTRIES = [1_000_000]
 
 

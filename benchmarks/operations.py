@@ -22,6 +22,7 @@ class Operation:
         keys: which keys are there, and which are asked for.
         expect: what the statement returns: "value", "none", "true", "false"; "" if that tells nothing.
         entrywise: the statement goes through all entries, and its time is given for one.
+        steady: samples are passes over all that is asked for, after a pass that is not counted.
     """
 
     family: str
@@ -32,6 +33,7 @@ class Operation:
     keys: KeyMaker
     expect: str = ""
     entrywise: bool = False
+    steady: bool = False
 
     @property
     def name(self) -> str:
@@ -53,8 +55,10 @@ GROUPS = {
 _FEW, _MANY = 1000, 100_000
 _HIT = "`c[k]`, hit"
 _RANDOM = f"{_HIT}, `str` keys, the very objects, in random order"
+_OTHER = "equal but other objects"
 _SOME = "100 hot keys among the others"
 _HOT = f"{_HIT}, {_SOME}"
+_STEADY = "all of them over and over in random order"
 _INSERT = "`c[k] = v`, new key, one is evicted"
 _POP = "`c.pop(k)`, then `c[k] = v`"
 _POPITEM = "`c.popitem()`, then `c[k] = v`, new key"
@@ -66,11 +70,16 @@ _MISS = "`f(k)`, miss, one is evicted"
 _LRU = (
     Operation("lru-hit", _FEW, _RANDOM, "lru", "getitem", same(text), "value"),
     Operation("lru-hit", _MANY, _RANDOM, "lru", "getitem", same(text), "value"),
+    Operation("lru-hit-steady", _MANY, f"{_HIT}, `str` keys, {_STEADY}", "lru", "getitem", same(text), "value", steady=True),
     Operation("lru-hit-hot", _FEW, _HOT, "lru", "getitem", hot(text), "value"),
     Operation("lru-hit-hot", _MANY, _HOT, "lru", "getitem", hot(text), "value"),
-    Operation("lru-hit-equal", _FEW, f"{_HIT}, `str` keys, equal but other objects", "lru", "getitem", equal(text), "value"),
+    Operation("lru-hit-equal", _FEW, f"{_HIT}, `str` keys, {_OTHER}", "lru", "getitem", equal(text), "value"),
     Operation("lru-hit-tuple", _FEW, f"{_HIT}, `(str, int)` keys", "lru", "getitem", same(pair), "value"),
+    Operation("lru-hit-tuple-equal", _FEW, f"{_HIT}, `(str, int)` keys, {_OTHER}", "lru", "getitem", equal(pair), "value"),
     Operation("lru-hit-int", _FEW, f"{_HIT}, `int` keys", "lru", "getitem", same(number), "value"),
+    Operation("lru-hit-int", _MANY, f"{_HIT}, `int` keys", "lru", "getitem", same(number), "value"),
+    Operation("lru-hit-int-steady", _MANY, f"{_HIT}, `int` keys, {_STEADY}", "lru", "getitem", same(number), "value", steady=True),
+    Operation("lru-hit-int-equal", _FEW, f"{_HIT}, `int` keys, {_OTHER}", "lru", "getitem", equal(number), "value"),
     Operation("lru-get", _FEW, "`c.get(k)`, hit", "lru", "get", same(text), "value"),
     Operation("lru-get-miss", _FEW, "`c.get(k)`, miss", "lru", "get", absent(text), "none"),
     Operation("lru-get-miss", _MANY, "`c.get(k)`, miss", "lru", "get", absent(text), "none"),
@@ -156,8 +165,8 @@ _CACHED = (
     Operation("cached-miss", _MANY, _MISS, "cached", "one", turnover(text)),
     Operation("cached-method", _FEW, "`obj.f(k)`, hit", "method", "call", same(text), "value"),
     Operation("cached-method", _MANY, "`obj.f(k)`, hit", "method", "call", same(text), "value"),
-    Operation("cached-coroutine", _FEW, "`await f(k)`, hit", "coroutine", "await", same(text)),
-    Operation("cached-coroutine", _MANY, "`await f(k)`, hit", "coroutine", "await", same(text)),
+    Operation("cached-coroutine", _FEW, "`await f(k)`, hit", "coroutine", "await", same(text), "value"),
+    Operation("cached-coroutine", _MANY, "`await f(k)`, hit", "coroutine", "await", same(text), "value"),
 )
 
 OPERATIONS = (*_LRU, *_TTL, *_LRU_CACHE, *_CACHED)

@@ -32,7 +32,7 @@ From a checkout, on a machine that has little else to do:
 ```
 
 Who is not installed is left out; fastcache, which needs a compiler, is not part of the extra.
-Each core of safemem that is there is measured, in processes of its own.
+Each core of safemem that is there is measured, both in the same processes, sample by sample in turn with everybody else.
 The results in `benchmarks/results/` are files of [pyperf](https://pypi.org/project/pyperf/), with every sample.
 
 ## How it is measured
@@ -53,8 +53,9 @@ The results in `benchmarks/results/` are files of [pyperf](https://pypi.org/proj
 * Threads: nobody has to wait for a lock here.
 * Hit ratios: theine and moka-py may keep other entries than an LRU, and a better choice can be worth more than all of these figures.
 * Keys with `__eq__` and `__hash__` in Python, which cost more than any cache.
-* A cold processor cache: a thousand entries in a loop stay in it. The rows with 100,000 entries show the other end.
-* Luck with memory: a process can be a fifth off throughout, by where its objects happen to lie. `--quick` has one process for each core, the default is three.
+* A cold processor cache: a thousand entries in a loop stay in it. The rows with 100,000 entries show the other end:
+  what the others did meanwhile has driven them out of it. In those that say "over and over" everything is read once before each sample.
+* Luck with memory: a process can be a fifth off throughout, by where its objects happen to lie. `--quick` has one process, the default is three.
 * The longest pause: medians hide what happens once in a thousand operations. The collector's pauses have a table of their own.
 * Resident memory is that of the whole process, in pages; `tracemalloc` sees only what Python's allocators gave out, which is next to nothing of what is written in Rust.
 """

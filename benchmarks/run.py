@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyperf
 
-from benchmarks.cores import CORES, environment, which_are_there
+from benchmarks.cores import CORES, which_are_there
 from benchmarks.facts import ROOT, command_line, default_file
 from benchmarks.goals import goals_in_words
 from benchmarks.operations import OPERATIONS
@@ -31,12 +31,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.run", description="Measure operations of safemem beside those of its peers."
     )
-    parser.add_argument("--quick", action="store_true", help="one process and shorter samples: about a minute for each core")
+    parser.add_argument("--quick", action="store_true", help="one process and shorter samples: about two minutes")
     parser.add_argument(
         "--only", action="append", metavar="PATTERN", help="rows whose name is, matches (lru-*) or contains this; may be repeated"
     )
     parser.add_argument("--core", choices=CORES, action="append", help="only this core (default: all that are there)")
-    parser.add_argument("--processes", type=int, help="processes for each core, one after the other (default 3, with --quick 1)")
+    parser.add_argument("--processes", type=int, help="processes, one after the other (default 3, with --quick 1)")
     parser.add_argument("--out", type=Path, default=default_file(), metavar="FILE", help="where the results go (default: %(default)s)")
     parser.add_argument("--list", action="store_true", help="print the rows and stop")
     options = parser.parse_args(arguments)
@@ -73,29 +73,29 @@ def select(rows: list[str], patterns: list[str] | None) -> list[str]:
 
 
 def _measure(cores: list[str], rows: list[str], effort: Effort, processes: int, command: str) -> pyperf.BenchmarkSuite:
-    """Run the workers one after the other, the cores in turn, and put their results together."""
+    """Run the workers one after the other, and put their results together."""
     suite: pyperf.BenchmarkSuite | None = None
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "part.json"
         for process in range(processes):
-            for core in cores:
-                given = {
-                    "rows": ",".join(rows),
-                    "process": process,
-                    "seconds": effort.seconds,
-                    "rounds": effort.rounds,
-                    "command": command,
-                    "out": file,
-                }
-                options = [f"--{name}={value}" for name, value in given.items()]
-                done = subprocess.run([sys.executable, "-m", "benchmarks.worker", *options], env=environment(core), cwd=ROOT, check=False)
-                if done.returncode:
-                    raise SystemExit(f"the process for the {core} core failed with status {done.returncode}")
-                part = pyperf.BenchmarkSuite.load(str(file))
-                if suite is None:
-                    suite = part
-                else:
-                    suite.add_runs(part)
+            given = {
+                "cores": ",".join(cores),
+                "rows": ",".join(rows),
+                "process": process,
+                "seconds": effort.seconds,
+                "rounds": effort.rounds,
+                "command": command,
+                "out": file,
+            }
+            options = [f"--{name}={value}" for name, value in given.items()]
+            done = subprocess.run([sys.executable, "-m", "benchmarks.worker", *options], cwd=ROOT, check=False)
+            if done.returncode:
+                raise SystemExit(f"a process failed with status {done.returncode}")
+            part = pyperf.BenchmarkSuite.load(str(file))
+            if suite is None:
+                suite = part
+            else:
+                suite.add_runs(part)
     assert suite is not None
     return suite
 

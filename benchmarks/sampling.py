@@ -14,6 +14,7 @@ from benchmarks.clock import now
 from benchmarks.keys import Keys
 from benchmarks.operations import Operation
 from benchmarks.peers import Offer, Peer
+from benchmarks.results import ANY
 
 __all__ = ["LOOP", "VALUE", "Effort", "Samples", "Subject", "compile_sample", "contest"]
 
@@ -50,6 +51,7 @@ class Samples(NamedTuple):
     """What came of one contestant: seconds for one statement, or for one entry, in the order of the rounds."""
 
     name: str
+    core: str
     loops: int
     inner_loops: int
     values: list[float]
@@ -61,8 +63,12 @@ def compile_sample(statement: str) -> Callable[..., Any]:
     Each has code of its own: the interpreter adapts code to what it meets, and what it learnt with one library must not meet another.
     """
     names: dict[str, Any] = {"now": now}
-    exec(_SAMPLE.format(kind="async def" if "await " in statement else "def", statement=statement), names)
+    exec(_SAMPLE.format(kind=_kind(statement), statement=statement), names)
     return names["sample"]  # type: ignore[no-any-return]
+
+
+def _kind(statement: str) -> str:
+    return "async def" if "await " in statement else "def"
 
 
 class Subject:
@@ -98,10 +104,12 @@ class Subject:
 class _Contestant:
     """One library set up for one operation."""
 
-    def __init__(self, name: str, operation: Operation, keys: Keys, offer: Offer | None, runner: asyncio.Runner) -> None:
+    def __init__(self, peer: Peer | None, operation: Operation, keys: Keys, runner: asyncio.Runner) -> None:
+        offer = None if peer is None else peer.offers[operation.kind]
         statement = "pass" if offer is None else offer.statement(operation.verb)
         assert statement is not None
-        self.name = name
+        self.name = LOOP if peer is None else peer.name
+        self.core = ANY if peer is None or peer.core is None else peer.core
         self.loops = 1
         self.values: list[float] = []
         self.inner_loops = len(keys.asked[0]) * (operation.n if operation.entrywise else 1)
@@ -110,6 +118,7 @@ class _Contestant:
         self._statement = statement
         self._sample = compile_sample(statement)
         self._blocks = itertools.cycle(keys.asked)
+        self._pass = len(keys.asked)
         self._subject = None if offer is None else Subject(offer, operation.kind, operation.n)
         if offer is not None:
             self._time([keys.stored], compile_sample(offer.statement("set") or statement))
@@ -126,9 +135,10 @@ class _Contestant:
         if not self._operation.expect or self._subject is None:
             return
         names: dict[str, Any] = {}
-        exec(f"def ask(c, v, keys):\n    f = o = c\n    return [{self._statement} for k in keys]", names)
+        exec(f"{_kind(self._statement)} ask(c, v, keys):\n    f = o = c\n    return [{self._statement} for k in keys]", names)
         calls, expected = self._subject.calls, _EXPECTED[self._operation.expect]
         answers = names["ask"](self._subject.it, VALUE, itertools.chain.from_iterable(keys.asked))
+        answers = self._runner.run(answers) if asyncio.iscoroutine(answers) else answers
         wrong = sum(answer is not expected for answer in answers) + self._subject.calls - calls
         if wrong:
             msg = f"{self.name} does not do what {self._operation.name} is about: {wrong} of {len(answers)} answers are wrong"
@@ -139,10 +149,12 @@ class _Contestant:
         self._run(1)
         while (taken := self._run(self.loops)) < seconds * 0.75:
             self.loops = max(self.loops + 1, math.ceil(self.loops * min(10.0, seconds / max(taken, 1e-9))))
+        if self._operation.steady:
+            self.loops = math.ceil(self.loops / self._pass) * self._pass
 
     def sample(self) -> None:
         # The others have used the processor's caches meanwhile. How warm they are at first would otherwise depend on the length of a sample.
-        self._run(min(self.loops, _WARM_UP))
+        self._run(self._pass if self._operation.steady else min(self.loops, _WARM_UP))
         self.values.append(self._run(self.loops) / (self.loops * self.inner_loops))
 
     def _run(self, loops: int) -> float:
@@ -162,14 +174,14 @@ def contest(operation: Operation, peers: Iterable[Peer], effort: Effort) -> list
             for peer in peers:
                 offer = peer.offers.get(operation.kind)
                 if offer is not None and offer.statement(operation.verb) is not None:
-                    contestants.append(_Contestant(peer.name, operation, keys, offer, runner))
+                    contestants.append(_Contestant(peer, operation, keys, runner))
             if not operation.entrywise:
-                contestants.append(_Contestant(LOOP, operation, keys, None, runner))
+                contestants.append(_Contestant(None, operation, keys, runner))
             _take_turns(contestants, effort)
         finally:
             for contestant in contestants:
                 contestant.close()
-    return [Samples(each.name, each.loops, each.inner_loops, each.values) for each in contestants]
+    return [Samples(each.name, each.core, each.loops, each.inner_loops, each.values) for each in contestants]
 
 
 def _take_turns(contestants: list[_Contestant], effort: Effort) -> None:

@@ -94,9 +94,31 @@ def test_samples_are_taken_in_the_same_process(times):
     """Everybody in a row has as many samples as safemem, from the same process, so that they can be compared round by round."""
     for row in ROWS:
         runs = [run for bench in times for run in bench.get_runs() if run.get_metadata()["row"] == row]
-        for core in {run.get_metadata()["core"] for run in runs}:
-            beside = [run for run in runs if run.get_metadata()["core"] == core]
-            assert len({(run.get_metadata()["process"], len(run.values)) for run in beside}) == 1
+        assert len({(run.get_metadata()["process"], len(run.values)) for run in runs}) == 1
+
+
+@pytest.mark.usefixtures("_checkout")
+def test_cores_stand_side_by_side(times):
+    """Each core that is there takes part in each row, under its own name."""
+    from benchmarks.cores import which_are_there
+
+    for row in ROWS:
+        about = [run.get_metadata() for bench in times for run in bench.get_runs() if run.get_metadata()["row"] == row]
+        assert {each["core"] for each in about if each["contestant"] == "safemem"} == set(which_are_there(None))
+        assert {each["core"] for each in about if each["contestant"] != "safemem"} == {"any"}
+
+
+@pytest.mark.usefixtures("_checkout")
+def test_steady_samples_are_whole_passes():
+    """A row about all keys over and over goes through each of them equally often."""
+    from benchmarks.keys import number, same
+    from benchmarks.operations import Operation
+    from benchmarks.peers import load_one
+    from benchmarks.sampling import Effort, contest
+
+    operation = Operation("passes", 300, "", "lru", "getitem", same(number), "value", steady=True)
+    for each in contest(operation, [load_one("dict")], Effort(0.0001, 2)):
+        assert each.loops % 3 == 0
 
 
 def test_results_say_what_they_are_of(times, memory):
@@ -200,7 +222,7 @@ def test_goals_are_about_rows_and_peers_that_exist():
     from benchmarks.operations import OPERATIONS
     from benchmarks.peers import NAMES
 
-    rows = {operation.name for operation in OPERATIONS} | {row.name for row in rows_of([500_000, 530_000], [1_000_000])}
+    rows = {operation.name for operation in OPERATIONS} | {row.name for row in rows_of([500_000, 132_000, 530_000, 1_050_000], [1_000_000])}
     assert [goal for goal in GOALS if goal.row not in rows] == []
     assert {goal.against for goal in GOALS} <= {*NAMES, NOBODY, None}
 

@@ -57,12 +57,13 @@ class Offer:
 
 @dataclass(frozen=True)
 class Peer:
-    """A library, and what it offers; `distribution` and `module` are None for what comes with Python."""
+    """A library, and what it offers; `distribution` and `module` are None for what comes with Python, `core` for all but safemem."""
 
     name: str
     distribution: str | None
     offers: Mapping[str, Offer]
     module: str | None = None
+    core: str | None = None
 
     @property
     def version(self) -> str | None:

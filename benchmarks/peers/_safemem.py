@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from benchmarks.peers import CALLS, LIFE, MAPPING, TTL, Offer, Peer, coroutine_of, method_of
-from safemem import LRUCache, TLRUCache, TTLCache, cached, lru_cache
+from safemem import LRUCache, TLRUCache, TTLCache, cached, core, lru_cache
 
 PEER = Peer(
     name="safemem",
     distribution="safemem",
     module="safemem",
+    core=core.CORE,
     offers={
         "lru": Offer(LRUCache, {**MAPPING, "get_or_create": "c.get_or_create(k, int)"}),
         "ttl": Offer(lambda n: TTLCache(n, TTL), {**MAPPING, "set_for": f"c.set(k, v, {LIFE})"}),

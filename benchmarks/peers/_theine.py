@@ -1,4 +1,4 @@
-"""theine, in Python and Rust; W-TinyLFU, so a bound but not the order of an LRU."""
+"""theine, in Python and Rust; W-TinyLFU, so a bound but not the order of an LRU. On methods it keeps the instances alive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from theine import Cache, Memoize
 
-from benchmarks.peers import CALLS, Offer, Peer
+from benchmarks.peers import CALLS, Offer, Peer, coroutine_of, method_of
 
 _VERBS = {"getitem": "c.get(k)[0]", "get": "c.get(k)[0]", "set": "c.set(k, v)", "pop": "c.delete(k); c.set(k, v)", "len": "len(c)"}
 
@@ -22,7 +22,7 @@ _TIMED = {**_VERBS, "set": "c.set(k, v, c.life)", "set_for": "c.set(k, v, c.life
 
 
 def _close(memoized: Any) -> None:
-    memoized._cache.close()  # noqa: SLF001 - its maintenance keeps a cache alive until it is closed, and there is no other way to it
+    getattr(memoized, "f", memoized)._cache.close()  # noqa: SLF001 - its maintenance keeps a cache alive until it is closed, and there is no other way to it
 
 
 PEER = Peer(
@@ -35,5 +35,7 @@ PEER = Peer(
         "cached": Offer(lambda n, work: Memoize(n, None)(work), CALLS, _close),
         "cached typed": Offer(lambda n, work: Memoize(n, None, typed=True)(work), CALLS, _close),
         "cached ttl": Offer(lambda n, work: Memoize(n, timedelta(seconds=600))(work), CALLS, _close),
+        "method": Offer(lambda n, work: method_of(Memoize(n, None), work), {"call": "o.f(k)"}, _close),
+        "coroutine": Offer(lambda n, work: coroutine_of(Memoize(n, None), work), {"await": "await f(k)"}, _close),
     },
 )
