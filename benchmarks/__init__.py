@@ -1,4 +1,4 @@
-"""Measures safemem beside the installed alternatives: time, memory, pauses of the garbage collector.
+"""Measures safemem beside the installed alternatives: time, memory, pauses of the garbage collector, threads.
 
-`python -m benchmarks.run`, `python -m benchmarks.memory`, and `python -m benchmarks.render`, which writes docs/benchmarks.md from the results.
+`python -m benchmarks.run`, `.memory` and `.threads`, and `python -m benchmarks.render`, which writes docs/benchmarks.md from the results.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from benchmarks.results import Results
+from benchmarks.results import SUBJECT, Results, alone
 
 __all__ = ["GOALS", "Goal", "goals_in_words"]
 
@@ -58,6 +58,7 @@ GOALS = (
     *(Goal("native", f"rss-ttl-{n}", None, 88) for n in (132_000, 530_000, 1_050_000)),
     *_goals("native", "pause-lru-1000000", dict=1.1),
     *_goals("native", "pause-lru-list-1000000", dict=1.25),
+    *(Goal("native", row, alone(SUBJECT), 3) for row in ("threads-hit-1000", "threads-hit-int-1000", "threads-one-key-1")),
 )
 
 

@@ -27,6 +27,7 @@ From a checkout, on a machine that has little else to do:
 .venv/bin/pip install -e '.[bench]'
 .venv/bin/python -m benchmarks.run                    # times; --quick, --only 'lru-*', --list
 .venv/bin/python -m benchmarks.memory                 # bytes per entry, pauses of the garbage collector
+.venv/bin/python -m benchmarks.threads                # two threads and one cache, for a Python without the GIL
 .venv/bin/python -m benchmarks.render                 # writes this page
 .venv/bin/python -m pyperf compare_to OLD.json NEW.json
 ```
@@ -50,7 +51,7 @@ The results in `benchmarks/results/` are files of [pyperf](https://pypi.org/proj
 
 ## What this is blind to
 
-* Threads: nobody has to wait for a lock here.
+* Threads: nobody has to wait for a lock here, but in the table about two threads.
 * Hit ratios: theine and moka-py may keep other entries than an LRU, and a better choice can be worth more than all of these figures.
 * Keys with `__eq__` and `__hash__` in Python, which cost more than any cache.
 * A cold processor cache: a thousand entries in a loop stay in it. The rows with 100,000 entries show the other end:
@@ -63,17 +64,27 @@ The results in `benchmarks/results/` are files of [pyperf](https://pypi.org/proj
 
 def page(results: Path) -> str:
     """Return the whole page."""
-    files = sorted((file for file in results.glob("*.json") if not file.stem.endswith("-memory")), key=_version, reverse=True)
+    files = sorted((file for file in results.glob("*.json") if not file.stem.endswith(("-memory", "-threads"))), key=_version, reverse=True)
     if not files:
         raise SystemExit(f"no results in {results}: run python -m benchmarks.run first")
     measured: dict[str, list[Results]] = {}
     for file in files:
         found = [path for path in (file, file.with_name(f"{file.stem}-memory.json")) if path.exists()]
         times = [Results.load(path) for path in found]
-        measured[f"{times[0].facts['python_implementation']} {times[0].facts['python_version']}"] = times
-    parts = [_INTRODUCTION, _goals(measured), _losses(measured)]
+        measured[_python(times[0])] = times
+    threads = [Results.load(file) for file in sorted(results.glob("*-threads.json"))]
+    aims = {python: list(several) for python, several in measured.items()}
+    for each in threads:
+        aims.setdefault(_python(each), []).append(each)
+    parts = [_INTRODUCTION, _goals(aims), _losses(measured)]
     parts += [section for python, several in measured.items() for section in _sections(python, several)]
+    parts += [f"## {_python(each)}: two threads\n\n{_facts([each])}\n{_THREADS}\n\n{tables.threads_table(each)}\n" for each in threads]
     return "\n".join(part for part in parts if part)
+
+
+def _python(results: Results) -> str:
+    name = f"{results.facts['python_implementation']} {results.facts['python_version']}"
+    return f"{name}, free-threaded" if "no GIL" in results.facts["build"] else name
 
 
 def _version(file: Path) -> tuple[int, ...]:
@@ -128,6 +139,11 @@ _GROWTH = """\
 How many times as long one operation takes among many entries as among few.
 What a dict has here is memory: a hundred times the entries do not fit into the processor's caches, and keys in random order find them nowhere.
 The rows with hot keys are free of that."""
+
+_THREADS = """\
+Nanoseconds for one operation: in one thread; and in two that use the same container at once, each with half of the operations, until both are
+through; in brackets the second divided by the first. 0.5 is twice as fast, 1 is what threads would take one after the other.
+Time is that of the clock on the wall, and each thread has a processor of its own where the system allows it."""
 
 _PAUSE = """\
 Milliseconds that `gc.collect()` takes, with one container of so many entries and little else in the process.

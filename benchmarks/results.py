@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pyperf
 
-__all__ = ["ANY", "SUBJECT", "Ratio", "Results", "in_words", "make_benchmark", "save", "time_in_words"]
+__all__ = ["ANY", "SUBJECT", "Ratio", "Results", "alone", "in_words", "make_benchmark", "save", "time_in_words"]
 
 # Whom the others are compared with.
 SUBJECT = "safemem"
@@ -19,6 +19,11 @@ ANY = "any"
 
 # What is smaller is noise, and makes the files long.
 _DIGITS = 5
+
+
+def alone(contestant: str) -> str:
+    """Return the name for what a contestant does in one thread where it otherwise does it in two."""
+    return f"{contestant}, one thread"
 
 
 class Ratio(NamedTuple):
@@ -34,7 +39,7 @@ class Ratio(NamedTuple):
 
 def make_benchmark(row: str, contestant: str, values: Sequence[float], about: Mapping[str, Any]) -> pyperf.Benchmark:
     """Return the benchmark of one process; `about` has its core and number and whatever else is known."""
-    who = f"{contestant} {about['core']}" if contestant == SUBJECT else contestant
+    who = f"{contestant} {about['core']}" if contestant in {SUBJECT, alone(SUBJECT)} else contestant
     names = {"name": f"{row} [{who}]", "row": row, "contestant": contestant}
     run = pyperf.Run([float(f"{value:.{_DIGITS}g}") for value in values], metadata={**about, **names}, collect_metadata=False)
     return pyperf.Benchmark([run])

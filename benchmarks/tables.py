@@ -10,11 +10,23 @@ from benchmarks.goals import GOALS, Goal
 from benchmarks.memory import BYTES, KINDS, PAUSES, Row
 from benchmarks.operations import OPERATIONS, Operation
 from benchmarks.peers import NAMES
-from benchmarks.results import SUBJECT, Ratio, Results
+from benchmarks.results import SUBJECT, Ratio, Results, alone
 from benchmarks.run import IMPORT
 from benchmarks.sampling import LOOP
+from benchmarks.threads import ROWS as THREADS
 
-__all__ = ["bytes_table", "goals_table", "growth_table", "import_table", "losses", "memory_losses", "pause_table", "spread", "times_table"]
+__all__ = [
+    "bytes_table",
+    "goals_table",
+    "growth_table",
+    "import_table",
+    "losses",
+    "memory_losses",
+    "pause_table",
+    "spread",
+    "threads_table",
+    "times_table",
+]
 
 _ORDER = [*NAMES, LOOP, NOBODY]
 
@@ -137,6 +149,20 @@ def goals_table(measured: dict[str, list[Results]]) -> str:
             aim = f"≤ {goal.limit:g} x {goal.against}" if goal.against else f"≤ {goal.limit:g} bytes"
             rows.append([f"`{goal.row}`", goal.core, aim, *("" if results is None else _reached(goal, results) for results in found)])
     return table(["row", "core", "aim", *measured], rows)
+
+
+def threads_table(results: Results) -> str:
+    """Return for each contestant what one thread takes, what two take, and the ratio."""
+    # A dict is the same beside each core.
+    columns = [*((SUBJECT, core, f"{SUBJECT}, {core}") for core in results.cores), ("dict", results.cores[0], "dict")]
+    rows: list[list[str]] = []
+    for operation in THREADS:
+        cells = [operation.words]
+        for name, core, _ in columns:
+            one, two = (results.median(operation.name, core, who) for who in (alone(name), name))
+            cells.append("" if one is None or two is None else f"{_nanoseconds(one)}, {_nanoseconds(two)} ({two / one:.2f})")
+        rows.append(cells)
+    return table(["operation", *(title for _, _, title in columns)], rows)
 
 
 def _reached(goal: Goal, results: Results) -> str:

@@ -42,6 +42,8 @@ def folder(tmp_path_factory) -> Path:
     sizes = ["--entries", "30000", "--pause-entries", "30000"]
     done = run_benchmarks("memory", "--quick", *rows, *sizes, "--out", folder / "cpython-3.99-memory.json")
     assert done.returncode == 0, done.stderr
+    done = run_benchmarks("threads", "--quick", "--out", folder / "cpython-3.99-threads.json")
+    assert done.returncode == 0, done.stderr
     return folder
 
 
@@ -161,6 +163,16 @@ def test_page_has_what_was_measured(folder, tmp_path):
     assert row.count(" (") >= 2, row  # safemem's ratio to dict and to cachetools
 
 
+def test_page_has_two_threads(folder, tmp_path):
+    """The renderer writes, beside each other, what one thread takes and what two do."""
+    out = tmp_path / "page.md"
+    run_benchmarks("render", "--results", folder, "--out", out)
+    _, _, section = out.read_text(encoding="utf-8").partition(": two threads\n")
+    rows = [line for line in section.splitlines() if line.startswith("| `c[k]")]
+    assert len(rows) > 3
+    assert [row for row in rows if row.count(" (") < 1] == []
+
+
 def test_tables_are_tables(folder, tmp_path):
     """All rows of a table have as many cells as its head."""
     out = tmp_path / "page.md"
@@ -221,10 +233,14 @@ def test_goals_are_about_rows_and_peers_that_exist():
     from benchmarks.memory import rows_of
     from benchmarks.operations import OPERATIONS
     from benchmarks.peers import NAMES
+    from benchmarks.results import alone
+    from benchmarks.threads import ROWS
 
-    rows = {operation.name for operation in OPERATIONS} | {row.name for row in rows_of([500_000, 132_000, 530_000, 1_050_000], [1_000_000])}
+    rows = {operation.name for operation in (*OPERATIONS, *ROWS)} | {
+        row.name for row in rows_of([500_000, 132_000, 530_000, 1_050_000], [1_000_000])
+    }
     assert [goal for goal in GOALS if goal.row not in rows] == []
-    assert {goal.against for goal in GOALS} <= {*NAMES, NOBODY, None}
+    assert {goal.against for goal in GOALS} <= {*NAMES, NOBODY, alone("safemem"), None}
 
 
 @pytest.mark.usefixtures("_checkout")
