@@ -176,6 +176,8 @@ core_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(name
     self->index = no_slots;
     self->shift = 32;
     self->monotonic = state->monotonic;
+    self->maxsize = Py_NewRef(state->zero); /* the collector, which may show it to anybody, knows it by now */
+    self->bound = Py_NewRef(state->zero);
     self->timed = PyType_IsSubtype(type, state->ttl_type) != 0;
     Options options = {0}; /* whole even if __init__ never runs */
     options.maxsize = state->zero;

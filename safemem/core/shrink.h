@@ -71,6 +71,24 @@ move_entries(Core *self, Arrays *to, const uint32_t *moved)
     self->due = self->due == 0 ? 0 : moved[self->due];
 }
 
+/* Leave the heap room for as many entries as there is room for elsewhere. */
+static void
+shrink_heap(Core *self, uint32_t capacity)
+{
+    if (self->heap_count == 0) {
+        PyMem_Free(self->heap);
+        self->heap = NULL;
+        self->heap_capacity = 0;
+    }
+    else if (self->heap_capacity > capacity) {
+        uint32_t *heap = PyMem_Realloc(self->heap, capacity * sizeof(uint32_t));
+        if (heap != NULL) {
+            self->heap = heap;
+            self->heap_capacity = capacity;
+        }
+    }
+}
+
 static inline int
 is_sparse(Core *self)
 {
@@ -114,11 +132,7 @@ shrink_table(Core *self)
     PyMem_Free(self->entries);
     PyMem_Free(self->timing);
     PyMem_Free(self->weights);
-    if (self->heap_count == 0) {
-        PyMem_Free(self->heap);
-        self->heap = NULL;
-        self->heap_capacity = 0;
-    }
+    shrink_heap(self, capacity);
     self->index = to.index;
     self->entries = to.entries;
     self->timing = to.timing;

@@ -8,6 +8,18 @@
 static const char *const ONLY_TIME[] = {"time"};
 static const char *const ONLY_KEY[] = {"key"};
 
+/* Make a moment a double if it is an integer that a double is exact for: no reason for the table to change over to objects. */
+static void
+round_moment(Moment *moment)
+{
+    int overflow;
+    long long whole = PyLong_AsLongLongAndOverflow(moment->object, &overflow);
+    if (overflow == 0 && whole >= -(1LL << 53) && whole <= 1LL << 53) {
+        moment->at = (double)whole;
+        Py_CLEAR(moment->object);
+    }
+}
+
 static PyObject *
 core_expire(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
@@ -30,6 +42,9 @@ core_expire(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *nam
     gone_init(&gone);
     int result;
     Py_BEGIN_CRITICAL_SECTION(self);
+    if (!self->objects && now.object != NULL && PyLong_CheckExact(now.object)) {
+        round_moment(&now);
+    }
     result = moment_agree(self, &now);
     if (result == 0) {
         result = expire_due(self, &now, &gone);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from typing import Any
@@ -67,6 +68,17 @@ def test_setting_up_twice() -> None:
         cache.update(a=1, b=2, c=3, d=4)
         assert list(cache) == ["b", "c", "d"]
         cache._check()
+
+
+def test_expiring_by_an_integer_keeps_deadlines_small() -> None:
+    """Asked with a whole number what will have expired, a cache of floats stays one of floats."""
+    cache = TTLCache(10, 5, timer=lambda: 0.0)
+    cache["a"] = 1
+    small = len(gc.get_referents(cache))
+    assert (cache.expire(4), cache.expire(5)) == ([], [("a", 1)])
+    cache["a"] = 1
+    assert len(gc.get_referents(cache)) == small
+    cache._check()
 
 
 def test_never_set_up() -> None:
