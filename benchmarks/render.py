@@ -56,7 +56,8 @@ The results in `benchmarks/results/` are files of [pyperf](https://pypi.org/proj
 * Keys with `__eq__` and `__hash__` in Python, which cost more than any cache.
 * A cold processor cache: a thousand entries in a loop stay in it. The rows with 100,000 entries show the other end:
   what the others did meanwhile has driven them out of it. In those that say "over and over" everything is read once before each sample.
-* Luck with memory: a process can be a fifth off throughout, by where its objects happen to lie. `--quick` has one process, the default is three.
+* Luck: in one process of ten or so, a row takes a fifth to a half longer throughout for one of the libraries, by where its objects happen to lie.
+  `--quick` has one process, the default is three, and the median of all samples is given; more processes (`--processes`) tell luck from loss.
 * The longest pause: medians hide what happens once in a thousand operations. The collector's pauses have a table of their own.
 * Resident memory is that of the whole process, in pages; `tracemalloc` sees only what Python's allocators gave out, which is next to nothing of what is written in Rust.
 """
