@@ -101,27 +101,27 @@ class _Contestant:
     def _run(self, threads: int, count: int) -> float:
         """Let so many threads go through so many blocks each; raise if one of them saw what is not so."""
         wrong: list[Hashable] = []
-        ready = threading.Barrier(threads + 1)
+        ready = threading.Barrier(threads)
+        starts: list[float] = []
         ends: list[float] = []
 
         def work(blocks: list[list[Hashable]], place: int) -> None:
             _go_to_processor(place)
             ready.wait()
+            starts.append(perf_counter())
             self._work(blocks, self._it, VALUE, wrong)
             ends.append(perf_counter())
 
         workers = [threading.Thread(target=work, args=(self._blocks(count, i), i)) for i in range(threads)]
         for worker in workers:
             worker.start()
-        ready.wait()
-        start = perf_counter()
         for worker in workers:
             worker.join()
         # A thread that a worker's error ended is not among them.
         if wrong or len(ends) < threads or (self._bound is not None and len(self._it) != self._bound):
             msg = f"{self.name} is wrong with {threads} threads: {len(wrong)} answers, {len(ends)} came to their end"
             raise RuntimeError(msg)
-        return max(ends) - start
+        return max(ends) - min(starts)
 
     def _blocks(self, count: int, seed: int) -> list[list[Hashable]]:
         """Return blocks of keys in an order that is each thread's own."""
