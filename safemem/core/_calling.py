@@ -95,6 +95,7 @@ class CallCore:
         self._key = key
         self._typed = typed
         self._awaited = awaited
+        self._store = None  # and not what came along in the attributes of a decorated function that is decorated again
 
     def _turn_into(self, cls: type) -> None:
         """Become an object of a class above or below that adds nothing."""
