@@ -317,11 +317,11 @@ find_slots(State *state)
     return find_slot(state->memo_type, "direct", &state->memo_direct);
 }
 
-/* Make sure that parts are hashed as tuples are. */
+/* Make sure that parts are hashed as tuples are, types among them. */
 static int
-check_tuple_hash(void)
+check_tuple_hash(State *state)
 {
-    PyObject *key = Py_BuildValue("(sid)", "safemem", -1, 0.5);
+    PyObject *key = Py_BuildValue("(sidOO)", "safemem", -1, 0.5, (PyObject *)&PyLong_Type, state->memo_type);
     if (key == NULL) {
         return -1;
     }
@@ -372,6 +372,7 @@ import_objects(State *state)
     state->after = take_from("safemem.core._calls", "after");
     state->life = take_from("safemem.core._calls", "life");
     state->keywords = take_from("safemem.core._calling", "KEYWORDS");
+    state->call_key = take_from("safemem.core._calling", "call_key");
     state->memo_type = take_from("safemem.core._calling", "Memo");
     state->owners_type = take_from("safemem.core._owners", "Owners");
     state->handle_type = take_from("safemem.core._owners", "Handle");
@@ -398,6 +399,7 @@ import_objects(State *state)
     state->str_load = PyUnicode_InternFromString("_load");
     state->str_load_for = PyUnicode_InternFromString("_load_for");
     state->str_direct = PyUnicode_InternFromString("direct");
+    state->str_typed = PyUnicode_InternFromString("typed");
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_OBJECTS(WAS_MADE)
 #undef WAS_MADE
@@ -418,7 +420,7 @@ static int
 native_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
-    if (make_seed(state) < 0 || import_objects(state) < 0 || find_slots(state) < 0 || check_tuple_hash() < 0) {
+    if (make_seed(state) < 0 || import_objects(state) < 0 || find_slots(state) < 0 || check_tuple_hash(state) < 0) {
         return -1;
     }
     state->lru_type = make_type(module, &lru_spec, NULL);

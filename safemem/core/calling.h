@@ -27,14 +27,16 @@ typedef struct {
     PyObject *weakrefs;
 } Bound;
 
+#define MOST_SORTED 12 /* keyword arguments */
+
 /* -- calling out ------------------------------------------------------------------------------------------------------------------ */
 
 static PyObject *
-named_arguments(PyObject *const *values, PyObject *names)
+named_arguments(PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
     PyObject *named = PyDict_New();
     for (Py_ssize_t i = 0; named != NULL && names != NULL && i < PyTuple_GET_SIZE(names); i++) {
-        if (PyDict_SetItem(named, PyTuple_GET_ITEM(names, i), values[i]) < 0) {
+        if (PyDict_SetItem(named, PyTuple_GET_ITEM(names, i), args[count + i]) < 0) {
             Py_CLEAR(named);
         }
     }
@@ -63,9 +65,9 @@ call_out(Call *self, PyObject *method, PyObject *owner, PyObject *key, PyObject 
     if (key != NULL) {
         stack[used++] = key;
     }
-    PyObject *all = positional_arguments(args, count), *named = named_arguments(args + count, names);
+    PyObject *all = positional_arguments(args, count), *named = all == NULL ? NULL : named_arguments(args, count, names);
     PyObject *result = NULL;
-    if (all != NULL && named != NULL) {
+    if (named != NULL) {
         stack[used++] = all;
         stack[used++] = named;
         result = PyObject_VectorcallMethod(method, stack, used, NULL);
@@ -77,11 +79,45 @@ call_out(Call *self, PyObject *method, PyObject *owner, PyObject *key, PyObject 
 
 /* -- looking up ---------------------------------------------------------------------------------------------------------------------- */
 
-/* The result kept for a key that the user's function makes; as look_up_parts(). */
+/* Whether names can be sorted here: few enough for a simple way, and none with a comparison of its own. */
+static inline int
+are_plain(PyObject *names)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(names);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (UNLIKELY(!PyUnicode_CheckExact(PyTuple_GET_ITEM(names, i)))) {
+            return 0;
+        }
+    }
+    return count <= MOST_SORTED;
+}
+
+/* The key of a call as call_key() makes it. */
+static PyObject *
+plain_key(Call *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    State *state = self->state;
+    PyObject *all = positional_arguments(args, count), *named = all == NULL ? NULL : named_arguments(args, count, names);
+    PyObject *typed = named == NULL ? NULL : PyTuple_Pack(1, state->str_typed), *key = NULL;
+    if (typed != NULL) {
+        PyObject *stack[] = {all, named, self->typed ? Py_True : Py_False};
+        key = PyObject_Vectorcall(state->call_key, stack, 2, typed);
+    }
+    Py_XDECREF(all);
+    Py_XDECREF(named);
+    Py_XDECREF(typed);
+    return key;
+}
+
+/* The result kept for a key that a function makes, the user's or call_key(); as look_up_parts(). */
 static NOINLINE PyObject *
 recall_by_function(Call *self, Core *cache, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **key)
 {
-    *key = PyObject_Vectorcall(self->key, args, (size_t)count, names);
+    if (Py_EnterRecursiveCall(" while making the key of a cached call")) {
+        return NULL;
+    }
+    *key = self->key == NULL ? plain_key(self, args, count, names) : PyObject_Vectorcall(self->key, args, (size_t)count, names);
+    Py_LeaveRecursiveCall();
     int64_t hash = *key == NULL ? -1 : hash_key(cache, *key);
     if (hash < 0) {
         return NULL;
@@ -97,7 +133,7 @@ recall_by_function(Call *self, Core *cache, PyObject *const *args, Py_ssize_t co
 static inline PyObject *
 recall(Call *self, Core *cache, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **key)
 {
-    if (UNLIKELY(self->key != NULL)) {
+    if (UNLIKELY(self->key != NULL || (names != NULL && !are_plain(names)))) {
         return recall_by_function(self, cache, args, count, names, key);
     }
     Parts parts;
@@ -310,7 +346,7 @@ static int
 call_set_store(PyObject *op, PyObject *store, void *Py_UNUSED(closure))
 {
     Call *self = (Call *)op;
-    if (store == NULL || self->store != NULL) {
+    if (store == NULL || LOAD_ACQUIRE(&self->store) != NULL) {
         PyErr_SetString(PyExc_AttributeError, "_store can be set only once");
         return -1;
     }
@@ -318,27 +354,51 @@ call_set_store(PyObject *op, PyObject *store, void *Py_UNUSED(closure))
     if (cache == NULL) {
         return -1;
     }
-    STORE_RELEASE(&self->store, Py_NewRef(store));
-    if (PyObject_TypeCheck(cache, self->state->lru_type)) {
-        STORE_RELEASE(&self->cache, (Core *)Py_NewRef(cache));
+    int first;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    first = self->store == NULL; /* getting the attribute may have set it */
+    if (first) {
+        STORE_RELEASE(&self->store, Py_NewRef(store));
+        if (PyObject_TypeCheck(cache, self->state->lru_type)) {
+            STORE_RELEASE(&self->cache, (Core *)Py_NewRef(cache));
+        }
     }
+    Py_END_CRITICAL_SECTION();
     Py_DECREF(cache);
-    return 0;
+    if (!first) {
+        PyErr_SetString(PyExc_AttributeError, "_store can be set only once");
+    }
+    return first ? 0 : -1;
+}
+
+static int
+have_same_layout(PyTypeObject *one, PyTypeObject *other)
+{
+    return (PyType_IsSubtype(one, other) || PyType_IsSubtype(other, one)) && one->tp_basicsize == other->tp_basicsize &&
+           one->tp_dictoffset == other->tp_dictoffset && one->tp_weaklistoffset == other->tp_weaklistoffset &&
+           one->tp_dealloc == other->tp_dealloc && one->tp_free == other->tp_free;
 }
 
 /* Become an object of a class above or below that has the same layout. What __class__ does, which immutable classes forbid. */
 static PyObject *
 call_turn_into(PyObject *op, PyObject *cls)
 {
-    PyTypeObject *old = Py_TYPE(op), *fresh = (PyTypeObject *)cls;
-    int related = PyType_Check(cls) && (PyType_IsSubtype(fresh, old) || PyType_IsSubtype(old, fresh));
-    if (!related || fresh->tp_basicsize != old->tp_basicsize || fresh->tp_dictoffset != old->tp_dictoffset ||
-        fresh->tp_weaklistoffset != old->tp_weaklistoffset || fresh->tp_dealloc != old->tp_dealloc || fresh->tp_free != old->tp_free) {
+    if (!PyType_Check(cls) || !have_same_layout((PyTypeObject *)cls, Py_TYPE(op))) {
         PyErr_Format(PyExc_TypeError, "%R cannot turn into %R", op, cls);
         return NULL;
     }
-    Py_INCREF(fresh);
-    Py_SET_TYPE(op, fresh);
+    if (Py_TYPE(op)->tp_dictoffset != 0) {
+        PyObject *dict = PyObject_GenericGetDict(op, NULL); /* without one, attributes lie as the class says */
+        if (dict == NULL) {
+            return NULL;
+        }
+        Py_DECREF(dict);
+    }
+    PyTypeObject *old;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    old = Py_TYPE(op); /* another thread may have turned it into something else, of the same layout too */
+    Py_SET_TYPE(op, (PyTypeObject *)Py_NewRef(cls));
+    Py_END_CRITICAL_SECTION();
     Py_DECREF(old);
     Py_RETURN_NONE;
 }
@@ -372,10 +432,12 @@ call_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
+    Py_TRASHCAN_BEGIN(op, call_dealloc)
     call_clear(op);
     Py_CLEAR(((Call *)op)->module);
     type->tp_free(op);
     Py_DECREF(type);
+    Py_TRASHCAN_END
 }
 
 static PyMethodDef call_methods[] = {
@@ -473,12 +535,14 @@ bound_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
+    Py_TRASHCAN_BEGIN(op, bound_dealloc)
     if (((Bound *)op)->weakrefs != NULL) {
         PyObject_ClearWeakRefs(op);
     }
     bound_clear(op);
     type->tp_free(op);
     Py_DECREF(type);
+    Py_TRASHCAN_END
 }
 
 static PyMemberDef bound_members[] = {

@@ -13,8 +13,9 @@
 #define ASK (UINT32_MAX - 1) /* in place of an entry's number: only the key itself can tell */
 
 typedef struct {
-    PyObject *const *at; /* borrowed from the call */
+    PyObject *const *at; /* borrowed from the call, but for the types: an object may change its class when it is hashed */
     Py_ssize_t count;
+    Py_ssize_t types; /* how many of the last are types; if gathered */
     PyObject *gathered[MOST_PARTS];
 } Parts;
 
@@ -25,10 +26,16 @@ typedef struct {
     uint8_t sorted; /* keyword arguments count as the same in any order */
 } Manner;
 
-static void
+static inline void
 parts_release(Parts *parts, PyObject *const *args)
 {
-    if (UNLIKELY(parts->at != args && parts->at != parts->gathered)) {
+    if (parts->at == args) {
+        return;
+    }
+    for (Py_ssize_t i = parts->count - parts->types; i < parts->count; i++) {
+        Py_DECREF(parts->at[i]);
+    }
+    if (UNLIKELY(parts->at != parts->gathered)) {
         PyMem_Free((void *)parts->at);
     }
 }
@@ -55,7 +62,8 @@ gather_slowly(Parts *parts, Manner manner, PyObject *const *args, Py_ssize_t cou
 {
     Py_ssize_t named = names == NULL ? 0 : PyTuple_GET_SIZE(names);
     Py_ssize_t untyped = count + (named ? 1 + 2 * named : 0);
-    parts->count = untyped + (manner.typed ? count + named : 0);
+    parts->types = manner.typed ? count + named : 0;
+    parts->count = untyped + parts->types;
     PyObject **part = parts->gathered;
     if (parts->count > MOST_PARTS) {
         part = PyMem_New(PyObject *, (size_t)parts->count);
@@ -65,17 +73,19 @@ gather_slowly(Parts *parts, Manner manner, PyObject *const *args, Py_ssize_t cou
         }
     }
     parts->at = part;
-    memcpy(part, args, (size_t)count * sizeof(PyObject *));
+    for (Py_ssize_t i = 0; i < count; i++) {
+        part[i] = args[i];
+    }
     if (named) {
         part[count] = manner.mark;
         gather_named(part + count + 1, args + count, names, manner.sorted);
     }
     if (manner.typed) {
         for (Py_ssize_t i = 0; i < count; i++) {
-            part[untyped + i] = (PyObject *)Py_TYPE(args[i]);
+            part[untyped + i] = Py_NewRef(Py_TYPE(args[i]));
         }
         for (Py_ssize_t i = 0; i < named; i++) {
-            part[untyped + count + i] = (PyObject *)Py_TYPE(part[count + 2 + 2 * i]);
+            part[untyped + count + i] = Py_NewRef(Py_TYPE(part[count + 2 + 2 * i]));
         }
     }
     return 0;
@@ -84,10 +94,22 @@ gather_slowly(Parts *parts, Manner manner, PyObject *const *args, Py_ssize_t cou
 static inline int
 gather(Parts *parts, Manner manner, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-    if (LIKELY(!manner.typed && (names == NULL || PyTuple_GET_SIZE(names) == 0))) {
-        parts->at = args;
-        parts->count = count;
-        return 0;
+    if (names == NULL || PyTuple_GET_SIZE(names) == 0) {
+        if (LIKELY(!manner.typed)) {
+            parts->at = args;
+            parts->count = count;
+            return 0;
+        }
+        if (LIKELY(count <= MOST_PARTS / 2)) {
+            for (Py_ssize_t i = 0; i < count; i++) {
+                parts->gathered[i] = args[i];
+                parts->gathered[count + i] = Py_NewRef(Py_TYPE(args[i]));
+            }
+            parts->at = parts->gathered;
+            parts->types = count;
+            parts->count = 2 * count;
+            return 0;
+        }
     }
     return gather_slowly(parts, manner, args, count, names);
 }
@@ -106,6 +128,18 @@ gather(Parts *parts, Manner manner, PyObject *const *args, Py_ssize_t count, PyO
 #define LANE_ROTATE(lane) (((lane) << 13) | ((lane) >> 19))
 #endif
 
+/* What hash() says of a part; of a type whose class is `type`, its address rotated. -1: an exception is set. */
+static inline Py_hash_t
+part_hash(PyObject *part)
+{
+    if (Py_TYPE(part) == &PyType_Type) {
+        Py_uhash_t address = (Py_uhash_t)(uintptr_t)part;
+        address = (address >> 4) | (address << (8 * sizeof(address) - 4));
+        return UNLIKELY(address == (Py_uhash_t)-1) ? -2 : (Py_hash_t)address;
+    }
+    return hash_object(part);
+}
+
 /* What hash() says of the tuple of these parts: xxHash's 64-bit rounds as tuples use them (github.com/Cyan4973/xxHash). The module
    makes sure of it when it is imported. -1: an exception is set. Runs the parts' code. */
 static inline Py_hash_t
@@ -113,7 +147,7 @@ parts_hash(const Parts *parts)
 {
     Py_uhash_t sum = LANE_5;
     for (Py_ssize_t i = 0; i < parts->count; i++) {
-        Py_hash_t lane = hash_object(parts->at[i]);
+        Py_hash_t lane = part_hash(parts->at[i]);
         if (UNLIKELY(lane == -1)) {
             return -1;
         }

@@ -38,6 +38,7 @@ typedef struct {
     /* Of the call path, see calling.h. */
     PyObject *keywords; /* KEYWORDS */
     PyObject *mark;     /* the same for lru_wrapper, which nobody else has */
+    PyObject *call_key;
     PyObject *owners_type;
     PyObject *handle_type;
     PyObject *memo_type;
@@ -69,6 +70,7 @@ typedef struct {
     PyObject *str_load;
     PyObject *str_load_for;
     PyObject *str_direct;
+    PyObject *str_typed;
 } State;
 
 /* Every object in the state, for traversing and clearing: types first, then those that stay until the end. */
@@ -79,6 +81,6 @@ typedef struct {
     DO(infinity) DO(zero) DO(one) DO(cause_size) DO(cause_expired) DO(cause_explicit) DO(cause_replaced) DO(str_now) DO(str_read)     \
     DO(str_own) DO(str_missing) DO(str_getsizeof) DO(str_make_room) DO(str_popitem_hooked) DO(str_expire) DO(str_pop) DO(str_pop_hooked)                 \
     DO(str_setdefault) DO(str_dispatch) DO(str_call_for) DO(str_load) DO(str_load_for) DO(str_direct) DO(keywords) DO(mark)           \
-    DO(owners_type) DO(handle_type) DO(memo_type)
+    DO(owners_type) DO(handle_type) DO(memo_type) DO(call_key) DO(str_typed)
 
 #endif
