@@ -9,12 +9,18 @@ typedef struct {
     PyObject_HEAD
     PyObject *value;    /* NULL: it has been awaited, thrown into or closed */
     PyObject *function; /* whose result it is */
+    PyObject *weakrefs;
 } Ready;
 
 /* Takes over the reference to the value. */
 static inline PyObject *
 ready_new(State *state, PyObject *function, PyObject *value)
 {
+    if (UNLIKELY(state->ready_type == NULL)) {
+        PyErr_SetString(PyExc_RuntimeError, "the interpreter is shutting down");
+        Py_DECREF(value);
+        return NULL;
+    }
     Ready *self = PyObject_GC_New(Ready, state->ready_type);
     if (self == NULL) {
         Py_DECREF(value);
@@ -22,6 +28,7 @@ ready_new(State *state, PyObject *function, PyObject *value)
     }
     self->value = value;
     self->function = Py_NewRef(function);
+    self->weakrefs = NULL;
     PyObject_GC_Track(self);
     return (PyObject *)self;
 }
@@ -87,29 +94,59 @@ ready_close(PyObject *op, PyObject *Py_UNUSED(none))
     Py_RETURN_NONE;
 }
 
+/* Set what is thrown, as generators understand it; 0 if it cannot be thrown. */
+static int
+ready_set_thrown(PyObject *error, PyObject *value, PyObject *traceback)
+{
+    if (traceback != NULL && traceback != Py_None && !PyTraceBack_Check(traceback)) {
+        PyErr_SetString(PyExc_TypeError, "throw() third argument must be a traceback object");
+        return 0;
+    }
+    if (PyExceptionClass_Check(error)) {
+        PyErr_SetObject(error, value);
+    }
+    else if (!PyExceptionInstance_Check(error)) {
+        PyErr_Format(PyExc_TypeError, "exceptions must be classes or instances deriving from BaseException, not %s", Py_TYPE(error)->tp_name);
+        return 0;
+    }
+    else if (value != NULL && value != Py_None) {
+        PyErr_SetString(PyExc_TypeError, "instance exception may not have a separate value");
+        return 0;
+    }
+    else {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    }
+    if (traceback != NULL && traceback != Py_None) {
+        PyObject *type, *raised, *old;
+        PyErr_Fetch(&type, &raised, &old);
+        Py_XDECREF(old);
+        PyErr_Restore(type, raised, Py_NewRef(traceback));
+    }
+    return 1;
+}
+
 /* Raise what is thrown: an exception, or a type with a value and a traceback. */
 static PyObject *
 ready_throw(PyObject *op, PyObject *const *args, Py_ssize_t count)
 {
     if (count < 1 || count > 3) {
-        PyErr_Format(PyExc_TypeError, "throw expected 1 to 3 arguments, got %zd", count);
+        PyErr_Format(PyExc_TypeError, "throw expected %s, got %zd", count < 1 ? "at least 1 argument" : "at most 3 arguments", count);
         return NULL;
     }
+    if (!ready_set_thrown(args[0], count > 1 ? args[1] : NULL, count > 2 ? args[2] : NULL)) {
+        return NULL;
+    }
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
     PyObject *value = ready_take((Ready *)op);
     if (value == NULL) {
+        Py_XDECREF(type);
+        Py_XDECREF(error);
+        Py_XDECREF(traceback);
         return NULL;
     }
     Py_DECREF(value);
-    PyObject *error = args[0];
-    if (PyExceptionInstance_Check(error)) {
-        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-    }
-    else if (PyExceptionClass_Check(error)) {
-        PyErr_SetObject(error, count > 1 ? args[1] : NULL);
-    }
-    else {
-        PyErr_Format(PyExc_TypeError, "exceptions must be classes or instances deriving from BaseException, not %s", Py_TYPE(error)->tp_name);
-    }
+    PyErr_Restore(type, error, traceback);
     return NULL;
 }
 
@@ -171,9 +208,14 @@ ready_dealloc(PyObject *op)
     }
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
+    Py_TRASHCAN_BEGIN(op, ready_dealloc)
+    if (UNLIKELY(((Ready *)op)->weakrefs != NULL)) {
+        PyObject_ClearWeakRefs(op);
+    }
     ready_clear(op);
     PyObject_GC_Del(op);
     Py_DECREF(type);
+    Py_TRASHCAN_END
 }
 
 static PyMethodDef ready_methods[] = {
@@ -189,6 +231,11 @@ static PyGetSetDef ready_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+static PyMemberDef ready_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Ready, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
 static PyType_Slot ready_slots[] = {
     {Py_tp_doc, "A coroutine whose result is known."},
     {Py_tp_dealloc, ready_dealloc},
@@ -202,6 +249,7 @@ static PyType_Slot ready_slots[] = {
     {Py_am_send, ready_am_send},
     {Py_tp_methods, ready_methods},
     {Py_tp_getset, ready_getset},
+    {Py_tp_members, ready_members},
     {0, NULL},
 };
 
