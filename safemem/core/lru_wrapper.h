@@ -43,7 +43,7 @@ static inline PyObject *
 wrapper_recall(Wrapper *self, Core *cache, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **key, uint32_t *hash)
 {
     /* One string or integer is its own key, so that 3 and 3.0 are different calls; with other arguments they are not. */
-    if (LIKELY(count == 1 && names == NULL && !self->typed && (PyUnicode_CheckExact(args[0]) || PyLong_CheckExact(args[0])))) {
+    if (LIKELY(count == 1 && (names == NULL || PyTuple_GET_SIZE(names) == 0) && !self->typed && (PyUnicode_CheckExact(args[0]) || PyLong_CheckExact(args[0])))) {
         int64_t mixed = hash_key(cache, args[0]);
         if (UNLIKELY(mixed < 0)) {
             return NULL;
@@ -79,7 +79,11 @@ wrapper_miss(Wrapper *self, Core *cache, PyObject *key, uint32_t hash, PyObject 
     if (key == NULL || PyErr_Occurred()) {
         return NULL;
     }
+    if (Py_EnterRecursiveCall(" while calling a Python object")) { /* wrappers may wrap wrappers, and nothing else would count them */
+        return NULL;
+    }
     PyObject *result = PyObject_Vectorcall(self->function, args, flags, names);
+    Py_LeaveRecursiveCall();
     if (result != NULL && wrapper_keep(self, cache, key, hash, result) < 0) {
         Py_CLEAR(result);
     }
@@ -95,7 +99,12 @@ wrapper_vectorcall(PyObject *op, PyObject *const *args, size_t flags, PyObject *
         Py_BEGIN_CRITICAL_SECTION(self);
         self->misses++;
         Py_END_CRITICAL_SECTION();
-        return PyObject_Vectorcall(self->function, args, flags, names);
+        if (Py_EnterRecursiveCall(" while calling a Python object")) {
+            return NULL;
+        }
+        PyObject *result = PyObject_Vectorcall(self->function, args, flags, names);
+        Py_LeaveRecursiveCall();
+        return result;
     }
     PyObject *key = NULL;
     uint32_t hash = 0;
@@ -123,26 +132,35 @@ wrapper_new(PyTypeObject *type, PyObject *args, PyObject *names)
         PyErr_SetString(PyExc_TypeError, "the first argument must be callable");
         return NULL;
     }
-    if (maxsize != Py_None && !PyLong_Check(maxsize)) {
+    if (maxsize != Py_None && !PyIndex_Check(maxsize)) {
         PyErr_SetString(PyExc_TypeError, "maxsize should be integer or None");
         return NULL;
     }
-    int kept = maxsize == Py_None ? 1 : PyObject_IsTrue(maxsize);
-    Wrapper *self = kept < 0 ? NULL : (Wrapper *)type->tp_alloc(type, 0);
-    if (self == NULL) {
+    State *state = PyModule_GetState(module);
+    if (state->lru_type == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the interpreter is shutting down");
         return NULL;
     }
-    State *state = PyModule_GetState(module);
+    Py_ssize_t bound = maxsize == Py_None ? PY_SSIZE_T_MAX : PyNumber_AsSsize_t(maxsize, PyExc_OverflowError);
+    if (bound == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    PyObject *kept = maxsize == Py_None ? Py_NewRef(maxsize) : PyLong_FromSsize_t(bound < 0 ? 0 : bound);
+    Wrapper *self = kept == NULL ? NULL : (Wrapper *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        Py_XDECREF(kept);
+        return NULL;
+    }
     self->vectorcall = wrapper_vectorcall;
     self->function = Py_NewRef(function);
-    self->maxsize = Py_NewRef(maxsize);
+    self->maxsize = kept;
     self->info = Py_NewRef(info);
     self->state = state;
     self->module = Py_NewRef(module);
     self->typed = (uint8_t)typed;
-    if (kept) {
+    if (bound > 0) {
         Options options = {0};
-        options.maxsize = maxsize == Py_None ? state->infinity : maxsize;
+        options.maxsize = kept == Py_None ? state->infinity : kept;
         PyObject *cache = PyObject_CallNoArgs((PyObject *)state->lru_type);
         if (cache == NULL || configure((Core *)cache, &options) < 0) {
             Py_XDECREF(cache);
@@ -181,6 +199,7 @@ wrapper_dealloc(PyObject *op)
     Wrapper *self = (Wrapper *)op;
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
+    Py_TRASHCAN_BEGIN(op, wrapper_dealloc)
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs(op);
     }
@@ -192,6 +211,7 @@ wrapper_dealloc(PyObject *op)
     Py_CLEAR(self->module);
     type->tp_free(op);
     Py_DECREF(type);
+    Py_TRASHCAN_END
 }
 
 /* -- methods ----------------------------------------------------------------------------------------------------------------------------- */
@@ -201,10 +221,13 @@ wrapper_cache_info(PyObject *op, PyObject *Py_UNUSED(none))
 {
     Wrapper *self = (Wrapper *)op;
     Core *cache = self->cache;
-    if (cache == NULL) {
-        return PyObject_CallFunction(self->info, "iKOi", 0, (unsigned long long)self->misses, self->maxsize, 0);
-    }
     unsigned long long hits, misses;
+    if (cache == NULL) {
+        Py_BEGIN_CRITICAL_SECTION(self);
+        misses = self->misses;
+        Py_END_CRITICAL_SECTION();
+        return PyObject_CallFunction(self->info, "iKOi", 0, misses, self->maxsize, 0);
+    }
     Py_ssize_t count;
     Py_BEGIN_CRITICAL_SECTION(cache);
     hits = cache->hits;
@@ -218,7 +241,9 @@ static PyObject *
 wrapper_cache_clear(PyObject *op, PyObject *Py_UNUSED(none))
 {
     Wrapper *self = (Wrapper *)op;
+    Py_BEGIN_CRITICAL_SECTION(self);
     self->misses = 0;
+    Py_END_CRITICAL_SECTION();
     if (self->cache == NULL) {
         Py_RETURN_NONE;
     }
