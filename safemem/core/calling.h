@@ -230,13 +230,8 @@ is_handle_of(State *state, PyObject *handle, PyObject *owners, PyObject *owner)
     if (UNLIKELY(Py_TYPE(handle) != (PyTypeObject *)state->handle_type)) {
         return 0;
     }
-#if PY_VERSION_HEX >= 0x030D0000
-    PyObject *referent = NULL;
-    (void)PyWeakref_GetRef(handle, &referent);
-    Py_XDECREF(referent);
-#else
-    PyObject *referent = PyWeakref_GET_OBJECT(handle);
-#endif
+    /* The owner is alive, so a reference that has its address is to it. */
+    PyObject *referent = LOAD_RELAXED(&((PyWeakReference *)handle)->wr_object);
     return referent == owner && peek_slot(handle, state->handle_home) == peek_slot(owners, state->owners_home);
 }
 
