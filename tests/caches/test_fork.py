@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from helpers.forks import forks, in_child
+import pytest
+from helpers.forks import forks, forks_while_locked, in_child
 from helpers.kinds import Kind
 from helpers.threads import LIMIT
 
@@ -53,6 +54,7 @@ def use(cache: Any) -> None:
     cache.clear()
 
 
+@forks_while_locked
 def test_fork_while_another_thread_writes(kind: Kind) -> None:
     """The child of a process whose other threads were in the middle of a write finds a whole, unlocked cache."""
     cache = kind.make(50)
@@ -73,6 +75,7 @@ def test_fork_while_another_thread_writes(kind: Kind) -> None:
             time.sleep(0.001)
 
 
+@forks_while_locked
 def test_fork_while_user_code_runs_in_a_write(kind: Kind) -> None:
     """A fork while another thread is inside `__eq__`, `getsizeof` or `on_remove` leaves the child nothing locked."""
 

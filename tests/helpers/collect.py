@@ -58,6 +58,13 @@ def freed_by_count() -> Iterator[list[weakref.ref[object]]]:
     assert not alive, f"still alive without the collector: {alive}"
 
 
+def classes_are_collected() -> bool:
+    """Whether this interpreter lets go of any class: CPython 3.13 without a GIL keeps all that are made once there was a second thread."""
+    watch = weakref.ref(type("Passing", (), {}))
+    gc.collect()
+    return watch() is None
+
+
 class Thing:
     """Something that can be watched: weakly referable, unique, with an equality that does nothing odd."""
 

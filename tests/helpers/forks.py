@@ -1,9 +1,10 @@
-"""Running something in a forked child."""
+"""Running something in a forked child, and where that may be tested."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import traceback
 import warnings
 from collections.abc import Callable
@@ -13,6 +14,12 @@ import pytest
 from .threads import LIMIT
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+# A lock that another thread is just being handed when the process forks; a dict is left locked in the child as well.
+forks_while_locked = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(),
+    reason="without a GIL, a fork leaves the interpreter's own locks locked now and then",
+)
 
 
 def in_child(work: Callable[[], object]) -> int:

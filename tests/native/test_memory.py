@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from helpers.clock import Clock
-from helpers.collect import Thing, collector_off
+from helpers.collect import Thing, classes_are_collected, collector_off
 from helpers.recorder import unraisable
 
 from safemem import LRUCache, TLRUCache, TTLCache
@@ -225,7 +225,8 @@ def test_a_subclass_is_collected() -> None:
     watch = weakref.ref(Sub), weakref.ref(cache)
     del Sub, cache
     gc.collect()
-    assert [reference() for reference in watch] == [None, None]
+    assert watch[1]() is None
+    assert watch[0]() is None or not classes_are_collected()
 
 
 def test_a_deep_nest_of_caches_is_freed() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers.forks import forks_while_locked
 from helpers.isolate import assert_clean, run_script
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
-@pytest.mark.parametrize("script", ["interpreters", "forked"])
+@pytest.mark.parametrize("script", ["interpreters", pytest.param("forked", marks=forks_while_locked)])
 def test_clean_end(script: str) -> None:
     """The script ends with 0 and says nothing."""
     assert_clean(run_script(SCRIPTS / f"{script}.py", SAFEMEM_PURE="0"))
