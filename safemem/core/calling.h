@@ -129,22 +129,59 @@ recall_by_function(Call *self, Core *cache, PyObject *const *args, Py_ssize_t co
     return value;
 }
 
-/* The result kept for a call; as look_up_parts(). */
-static inline PyObject *
-recall(Call *self, Core *cache, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **key)
+static NOINLINE PyObject *
+recall_parts(Call *self, Core *cache, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **key)
 {
-    if (UNLIKELY(self->key != NULL || (names != NULL && !are_plain(names)))) {
+    if (self->key != NULL || (names != NULL && !are_plain(names))) {
         return recall_by_function(self, cache, args, count, names, key);
     }
     Parts parts;
     const Manner manner = {self->state->keywords, self->typed, 1};
-    if (UNLIKELY(gather(&parts, manner, args, count, names) < 0)) {
+    if (gather(&parts, manner, args, count, names) < 0) {
         return NULL;
     }
     Py_hash_t hash = parts_hash(&parts);
     PyObject *value = UNLIKELY(hash == -1) ? NULL : look_up_parts(cache, &parts, mix(cache, hash), key);
     parts_release(&parts, args);
     return value;
+}
+
+/* The same for the most frequent calls, for the compiler to write out: one argument, and one string or integer that is told by its type. */
+static inline PyObject *
+recall_one(Core *cache, PyObject *const *args, PyObject **key)
+{
+    Parts parts;
+    parts.at = args;
+    parts.count = 1;
+    Py_hash_t hash = parts_hash(&parts);
+    return UNLIKELY(hash == -1) ? NULL : look_up_parts(cache, &parts, mix(cache, hash), key);
+}
+
+static inline PyObject *
+recall_typed(Core *cache, PyObject *arg, PyObject **key)
+{
+    Parts parts;
+    parts.gathered[0] = arg;
+    parts.gathered[1] = (PyObject *)Py_TYPE(arg);
+    parts.at = parts.gathered;
+    parts.count = 2;
+    Py_hash_t hash = parts_hash(&parts);
+    return UNLIKELY(hash == -1) ? NULL : look_up_parts(cache, &parts, mix(cache, hash), key);
+}
+
+/* The result kept for a call; as look_up_parts(). */
+static inline PyObject *
+recall(Call *self, Core *cache, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **key)
+{
+    if (LIKELY(count == 1 && names == NULL && self->key == NULL)) {
+        if (LIKELY(!self->typed)) {
+            return recall_one(cache, args, key);
+        }
+        if (LIKELY(PyUnicode_CheckExact(args[0]) || PyLong_CheckExact(args[0]))) {
+            return recall_typed(cache, args[0], key);
+        }
+    }
+    return recall_parts(self, cache, args, count, names, key);
 }
 
 /* Answer a call out of a cache, or have the result made; takes over the reference to the cache. */

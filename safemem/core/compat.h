@@ -16,6 +16,7 @@
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #define PREFETCH(address) __builtin_prefetch(address)
 #define LOAD_RELAXED(place) __atomic_load_n(place, __ATOMIC_RELAXED)
 #define STORE_RELAXED(place, value) __atomic_store_n(place, value, __ATOMIC_RELAXED)
@@ -25,6 +26,7 @@
 #define LIKELY(condition) (condition)
 #define UNLIKELY(condition) (condition)
 #define NOINLINE
+#define ALWAYS_INLINE inline
 #define PREFETCH(address) ((void)(address))
 #define LOAD_RELAXED(place) (*(place))
 #define STORE_RELAXED(place, value) (*(place) = (value))

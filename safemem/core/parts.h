@@ -142,7 +142,7 @@ part_hash(PyObject *part)
 
 /* What hash() says of the tuple of these parts: xxHash's 64-bit rounds as tuples use them (github.com/Cyan4973/xxHash). The module
    makes sure of it when it is imported. -1: an exception is set. Runs the parts' code. */
-static inline Py_hash_t
+static ALWAYS_INLINE Py_hash_t
 parts_hash(const Parts *parts)
 {
     Py_uhash_t sum = LANE_5;
@@ -182,7 +182,7 @@ parts_key(const Parts *parts)
 /* -- looking up --------------------------------------------------------------------------------------------------------------------------- */
 
 /* Whether a stored key is the tuple of these parts: 1, 0, or -1 if only the key itself can tell. */
-static inline int
+static ALWAYS_INLINE int
 same_parts(PyObject *stored, const Parts *parts)
 {
     if (UNLIKELY(!PyTuple_CheckExact(stored))) {
@@ -203,7 +203,7 @@ same_parts(PyObject *stored, const Parts *parts)
     return 1;
 }
 
-static inline uint32_t
+static ALWAYS_INLINE uint32_t
 find_parts(Core *self, const Parts *parts, uint32_t hash)
 {
     const Slot *index = self->index;
@@ -223,7 +223,7 @@ find_parts(Core *self, const Parts *parts, uint32_t hash)
 }
 
 /* The number of a call's entry if it is alive, 0 if not, or ASK. Runs nobody's code. */
-static inline uint32_t
+static ALWAYS_INLINE uint32_t
 find_parts_live(Core *self, const Parts *parts, uint32_t hash)
 {
     if (!self->timed) {
@@ -239,7 +239,7 @@ find_parts_live(Core *self, const Parts *parts, uint32_t hash)
 }
 
 /* The result kept for a call, a new reference. NULL: there is none, or an exception is set; `*key` is the key if it had to be made. */
-static inline PyObject *
+static ALWAYS_INLINE PyObject *
 look_up_parts(Core *self, const Parts *parts, uint32_t hash, PyObject **key)
 {
     uint32_t number;
