@@ -154,7 +154,12 @@ static PyObject *
 ready_name(PyObject *op, void *attribute)
 {
     PyObject *function = ((Ready *)op)->function;
-    return function == NULL ? PyUnicode_FromString("?") : PyObject_GetAttrString(function, attribute);
+    PyObject *name = function == NULL ? NULL : PyObject_GetAttrString(function, attribute);
+    if (name == NULL && (function == NULL || PyErr_ExceptionMatches(PyExc_AttributeError))) { /* the collector may have been there */
+        PyErr_Clear();
+        name = PyUnicode_FromString("?");
+    }
+    return name;
 }
 
 static PyObject *
