@@ -18,6 +18,29 @@ for core in (LRUCore, TTLCore, TLRUCore):
     cache["itself"] = cache
     cache._check()
 gc.collect()
+
+from safemem import cached, lru_cache
+class Owner:
+    @cached
+    def method(self, x, **names): return [self, x]
+@cached(typed=True)
+def function(*args, **names): return [args]
+@cached
+async def later(x): return [x]
+old = lru_cache(maxsize=10)(lambda *args, **names: [args])
+owner = Owner()
+later.cache[1,] = "known"
+for number in range(300):
+    for x in (number, 1, "text", 2.5):
+        assert owner.method(x, y=1) is owner.method(x, y=1)
+        assert function(x, y=1) is function(x, y=1)
+        assert old(x) is old(x)
+    try:
+        later(1).send(None)
+    except StopIteration as stop:
+        assert stop.value == "known"
+function.itself, old.itself, owner.bound, later.owner = function, old, owner.method, owner
+gc.collect()
 """
 
 
@@ -37,7 +60,7 @@ def main() -> None:
         import _interpreters as interpreters
     else:
         import _xxsubinterpreters as interpreters
-    exec(CODE)
+    exec(CODE, {})
     for _ in range(4):
         run_one(interpreters)
     if sys.version_info >= (3, 12):
@@ -46,7 +69,7 @@ def main() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    exec(CODE)
+    exec(CODE, {})
 
 
 if __name__ == "__main__":
