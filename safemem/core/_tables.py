@@ -269,6 +269,8 @@ class Tables(_Base[K, V]):
 
     def _take(self, key: Any, gone: Gone, cause: RemovalCause) -> Entry | None:
         """Remove and return the entry of a key, if there is one."""
+        if not self._index:
+            hash(key)  # dict.pop() does not look at the key if the dict is empty
         taken = self._index.pop(key, None)
         if taken is None or taken[SLOT] not in self._order:  # the latter if the comparison cleared the cache
             return None

@@ -237,3 +237,16 @@ def test_one_cache_for_two_functions() -> None:
     one, two = (cached(cache=cache)(lambda x, name=name: (name, x)) for name in "ab")
     assert one(1) == two(1) == ("a", 1)
     assert two(2) == one(2) == ("b", 2)
+
+
+def test_unhashable_keys_of_an_empty_cache() -> None:
+    """Forgetting what cannot have been kept raises, whether there is anything to forget or not."""
+    function, _ = counting()
+    cache: Any = LRUCache(2)
+    assert not function.cache
+    for _round in range(2):
+        for attempt in (lambda: function.cache_remove([]), lambda: cache.pop([]), lambda: cache.pop([], 1), lambda: cache.__delitem__([])):
+            with pytest.raises(TypeError, match="unhashable type"):
+                attempt()
+        function(1)
+        cache["a"] = 1
