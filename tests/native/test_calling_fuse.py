@@ -55,7 +55,7 @@ INNER: dict[str, Callable[[Any], object]] = {
     "clear and fill": lambda function: (function.cache_clear(), [function(number) for number in range(SIZE)]),
     "info": lambda function: function.cache_info(),
     "named": lambda function: function("a", x=1),
-    "collect": lambda _function: gc.collect(),
+    "collect": lambda _function: gc.collect(1),
     "raise": lambda _function: 1 / 0,
 }
 
