@@ -5,6 +5,7 @@
        compat.h   what differs between versions and builds of CPython
        state.h    what the module holds
        table.h    index, entries, order of use; runs nobody's code
+       weak.h     entries whose value is not kept alive
        keys.h     finding a key
        gone.h     what was removed: told and let go of when the table is whole
        moment.h   the clock
@@ -165,10 +166,18 @@ static PyType_Slot tlru_slots[] = {
     {0, NULL},
 };
 
+static PyType_Slot weak_slots[] = {
+    {Py_tp_doc, "An LRU mapping that holds what it has no room for weakly."},
+    {Py_tp_traverse, core_traverse},
+    {Py_tp_clear, core_clear_references},
+    {0, NULL},
+};
+
 #define CORE_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_MAPPING)
 
 static PyType_Spec lru_spec = {"safemem.core._native.LRUCore", sizeof(Core), 0, CORE_FLAGS, lru_slots};
 static PyType_Spec ttl_spec = {"safemem.core._native.TTLCore", sizeof(Core), 0, CORE_FLAGS, ttl_slots};
+static PyType_Spec weak_spec = {"safemem.core._native.WeakCore", sizeof(Core), 0, CORE_FLAGS, weak_slots};
 static PyType_Spec tlru_spec = {"safemem.core._native.TLRUCore", sizeof(Core), 0, CORE_FLAGS, tlru_slots};
 
 /* -- the module ------------------------------------------------------------------------------------------------------------------------- */
@@ -362,6 +371,7 @@ import_objects(State *state)
     state->cause_expired = PyObject_GetAttrString(causes, "EXPIRED");
     state->cause_explicit = PyObject_GetAttrString(causes, "EXPLICIT");
     state->cause_replaced = PyObject_GetAttrString(causes, "REPLACED");
+    state->cause_collected = PyObject_GetAttrString(causes, "COLLECTED");
     Py_DECREF(causes);
     state->monotonic = take_from("time", "monotonic");
     state->clock_type = take_from("safemem.core._clock", "Clock");
@@ -410,7 +420,7 @@ static PyTypeObject *
 make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
 {
     PyObject *type = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
-    if (type != NULL && spec != &walk_spec && spec != &ready_spec && PyModule_AddType(module, (PyTypeObject *)type) < 0) {
+    if (type != NULL && spec != &walk_spec && spec != &ready_spec && spec != &mailbox_spec && PyModule_AddType(module, (PyTypeObject *)type) < 0) {
         Py_CLEAR(type);
     }
     return (PyTypeObject *)type;
@@ -426,6 +436,8 @@ native_exec(PyObject *module)
     state->lru_type = make_type(module, &lru_spec, NULL);
     state->ttl_type = state->lru_type == NULL ? NULL : make_type(module, &ttl_spec, state->lru_type);
     state->tlru_type = state->ttl_type == NULL ? NULL : make_type(module, &tlru_spec, state->ttl_type);
+    state->weak_type = state->ttl_type == NULL ? NULL : make_type(module, &weak_spec, state->ttl_type);
+    state->mailbox_type = make_type(module, &mailbox_spec, NULL);
     state->walk_type = make_type(module, &walk_spec, NULL);
     state->ready_type = make_type(module, &ready_spec, NULL);
     state->call_type = make_type(module, &call_spec, NULL);

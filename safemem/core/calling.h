@@ -122,11 +122,7 @@ recall_by_function(Call *self, Core *cache, PyObject *const *args, Py_ssize_t co
     if (hash < 0) {
         return NULL;
     }
-    PyObject *value;
-    Py_BEGIN_CRITICAL_SECTION(cache);
-    value = look_up(cache, *key, (uint32_t)hash);
-    Py_END_CRITICAL_SECTION();
-    return value;
+    return look_up_any(cache, *key, (uint32_t)hash);
 }
 
 static NOINLINE PyObject *

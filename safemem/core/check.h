@@ -42,16 +42,21 @@ check_order(Core *self)
 {
     INSIST((self->head == 0) == (self->count == 0));
     INSIST(self->used <= self->capacity);
-    uint32_t number = self->head;
+    uint32_t number = self->head, strong = 0;
     for (uint32_t i = 0; i < self->count; i++) {
         Entry *entry = &self->entries[number];
-        INSIST(entry->key != NULL && entry->value != NULL);
+        INSIST(entry->key != NULL && (entry->value != NULL || (self->weak && self->refs[number] != NULL)));
+        if (self->weak && entry->value != NULL) {
+            INSIST(strong++ > 0 || number == self->coldest);
+        }
+        INSIST(!self->weak || self->refs[number] == NULL || ((PyWeakReference *)self->refs[number])->hash == (Py_hash_t)number);
         INSIST(self->entries[entry->next].prev == number);
         INSIST(self->gc_keys || !may_be_tracked(entry->key));
-        INSIST(self->gc_values || !may_be_tracked(entry->value));
+        INSIST(self->gc_values || entry->value == NULL || !may_be_tracked(entry->value));
         number = entry->next;
     }
     INSIST(number == self->head);
+    INSIST(strong == self->strong && (self->coldest == 0) == (strong == 0));
     uint32_t spare = 0;
     for (number = self->free; number != 0; number = self->entries[number].next) {
         INSIST(number <= self->used && self->entries[number].key == NULL);
@@ -115,7 +120,7 @@ check_weights(Core *self)
 {
     double sum = 0.0;
     for (uint32_t number = 1; number <= self->used; number++) {
-        if (self->entries[number].key != NULL) {
+        if (self->entries[number].value != NULL) {
             sum += PyFloat_AsDouble(self->weights[number]);
         }
     }

@@ -22,6 +22,8 @@
 #define STORE_RELAXED(place, value) __atomic_store_n(place, value, __ATOMIC_RELAXED)
 #define LOAD_ACQUIRE(place) __atomic_load_n(place, __ATOMIC_ACQUIRE)
 #define STORE_RELEASE(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
+#define SWAP(place, value) __atomic_exchange_n(place, value, __ATOMIC_ACQ_REL)
+#define COMPARE_AND_SWAP(place, expected, value) __atomic_compare_exchange_n(place, expected, value, 1, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 #else
 #define LIKELY(condition) (condition)
 #define UNLIKELY(condition) (condition)
@@ -32,6 +34,16 @@
 #define STORE_RELAXED(place, value) (*(place) = (value))
 #define LOAD_ACQUIRE(place) (*(place))
 #define STORE_RELEASE(place, value) (*(place) = (value))
+#define SWAP(place, value) _InterlockedExchangePointer((void *volatile *)(place), value)
+static inline int
+compare_and_swap(void *volatile *place, void **expected, void *value)
+{
+    void *found = _InterlockedCompareExchangePointer(place, value, *expected);
+    int swapped = found == *expected;
+    *expected = found;
+    return swapped;
+}
+#define COMPARE_AND_SWAP(place, expected, value) compare_and_swap((void *volatile *)(place), (void **)(expected), value)
 #endif
 
 /* Where there is a GIL it is the lock; without one every operation holds the object's own. Neither survives a call-out. */

@@ -33,14 +33,18 @@ take_rows(Core *self, uint32_t *count)
         PyErr_NoMemory();
         return NULL;
     }
-    *count = self->count;
-    uint32_t number = self->head;
-    for (uint32_t i = 0; i < self->count; i++, number = self->entries[number].next) {
+    uint32_t number = self->head, i = 0;
+    for (uint32_t passed = 0; passed < self->count; passed++, number = self->entries[number].next) {
+        rows[i].value = self->weak ? entry_object(self, number) : Py_NewRef(self->entries[number].value);
+        if (rows[i].value == NULL) {
+            continue;
+        }
         rows[i].key = Py_NewRef(self->entries[number].key);
-        rows[i].value = Py_NewRef(self->entries[number].value);
         rows[i].weight = self->weighs ? Py_NewRef(self->weights[number]) : NULL;
         rows[i].deadline = self->timed ? deadline_of(self, number) : NO_MOMENT;
+        i++;
     }
+    *count = i;
     return rows;
 }
 
@@ -99,6 +103,18 @@ core_export(PyObject *op, PyObject *Py_UNUSED(none))
     return list;
 }
 
+/* In a weak cache, a value that is larger than the bound is held weakly. */
+static int
+hold_if_large(Core *self, Item *item)
+{
+    int large = self->weighs ? is_too_large(self, item->weight) : self->limit < 1;
+    if (large > 0) {
+        item->ref = make_ref(self, item->value);
+        large = item->ref == NULL ? -1 : 0;
+    }
+    return large;
+}
+
 /* Store one exported row; nothing is evicted. */
 static int
 import_row(Core *self, PyObject *row, Moment *now, Gone *gone)
@@ -116,8 +132,9 @@ import_row(Core *self, PyObject *row, Moment *now, Gone *gone)
         item_init(&item, key, value, (uint32_t)hash);
         item.now.at = now->at;
         item.now.object = Py_XNewRef(now->object);
-        if ((!self->timed || deadline_after(self, now, life, &item.deadline) == 0)
-            && (!self->weighs || (item.weight = exact_number(Py_NewRef(weight))) != NULL)) {
+        item.timed = 1;
+        if ((!self->timed || deadline_after(self, now, life == Py_None ? self->state->infinity : life, &item.deadline) == 0)
+            && (!self->weighs || (item.weight = exact_number(Py_NewRef(weight))) != NULL) && (!self->weak || hold_if_large(self, &item) == 0)) {
             Py_BEGIN_CRITICAL_SECTION(self);
             uint32_t number = look_up_slowly(self, &item, &alive, gone);
             if (number != FAILED && !alive) { /* its life has run out, or is no number */
@@ -145,6 +162,9 @@ core_import(PyObject *op, PyObject *rows)
     Gone gone;
     gone_init(&gone);
     int result = 0;
+    if (!self->timed) {
+        now.at = -Py_HUGE_VAL;
+    }
     PyObject *iterator = PyObject_GetIter(rows), *row;
     while (iterator != NULL && result == 0 && (row = PyIter_Next(iterator)) != NULL) {
         result = import_row(self, row, &now, &gone);
@@ -155,6 +175,11 @@ core_import(PyObject *op, PyObject *rows)
     }
     Py_XDECREF(iterator);
     moment_release(&now);
+    if (self->weak && result == 0) {
+        Py_BEGIN_CRITICAL_SECTION(self);
+        result = let_off_surplus(self, &gone);
+        Py_END_CRITICAL_SECTION();
+    }
     gone_release(&gone);
     return result < 0 ? NULL : Py_NewRef(Py_None);
 }

@@ -9,6 +9,7 @@
 
 #include "gone.h"
 #include "moment.h"
+#include "weak.h"
 
 /* -- the ring -------------------------------------------------------------------------------------------------------------------- */
 
@@ -192,14 +193,39 @@ size_drop(Core *self, PyObject *weight)
     Py_XSETREF(self->size, size);
 }
 
-/* Move an entry from the table to the victims. */
+/* What a weak cache hands over of an entry that goes: its value, or None with another cause if that has died. */
+static PyObject *
+take_object(Core *self, uint32_t number, PyObject **cause)
+{
+    PyObject *value = self->entries[number].value;
+    if (value != NULL) {
+        strong_leave(self, number);
+    }
+    else {
+        value = referent(self->refs[number]);
+    }
+    set_ref(self, number, NULL);
+    if (value == NULL) {
+        value = Py_NewRef(Py_None);
+        *cause = self->state->cause_collected;
+        self->collections++;
+    }
+    return value;
+}
+
+/* Move an entry from the table to the victims. 1 instead of 0: its value had died, and that is what is told. */
 static int
 take_entry(Core *self, uint32_t number, PyObject *cause, Gone *gone)
 {
     if (gone_reserve(gone) < 0) {
         return -1;
     }
-    Victim *victim = gone_add(gone, self->entries[number].key, self->entries[number].value, cause);
+    PyObject *value = self->entries[number].value, *told = cause;
+    int strong = value != NULL;
+    if (UNLIKELY(self->weak)) {
+        value = take_object(self, number, &told);
+    }
+    Victim *victim = gone_add(gone, self->entries[number].key, value, told);
     if (self->timed) {
         due_drop(self, number);
         if (self->objects) {
@@ -209,10 +235,75 @@ take_entry(Core *self, uint32_t number, PyObject *cause, Gone *gone)
     entry_drop(self, number);
     if (self->weighs) {
         PyObject *weight = self->weights[number];
-        size_drop(self, weight);
+        if (strong) {
+            size_drop(self, weight);
+        }
         Py_DECREF(weight); /* an int or a float */
     }
-    return 0;
+    return told != cause;
+}
+
+/* Remove an entry without remembering it, for want of memory: it is let go of at once and nobody is told. Runs anybody's code. */
+static void
+forget_entry(Core *self, uint32_t number)
+{
+    Gone single;
+    gone_init(&single);
+    take_entry(self, number, NULL, &single);
+    gone_release(&single);
+}
+
+/* Remove the entry that a dead reference was of, if it still is. */
+static void
+bury(Core *self, uint32_t number, PyObject *ref, Gone *gone)
+{
+    if (number == 0 || number > self->used || self->entries[number].key == NULL || self->entries[number].value != NULL ||
+        self->refs[number] != ref) {
+        return;
+    }
+    if (take_entry(self, number, self->state->cause_collected, gone) < 0) {
+        PyErr_Clear();
+        self->collections++;
+        forget_entry(self, number);
+    }
+}
+
+/* Remove every entry whose value has died, one letter or more having been lost. */
+static void
+bury_all(Core *self, Gone *gone)
+{
+    for (uint32_t number = 1; number <= self->used; number++) {
+        if (self->entries[number].key == NULL || self->entries[number].value != NULL) {
+            continue;
+        }
+        PyObject *object = referent(self->refs[number]);
+        if (object == NULL) {
+            bury(self, number, self->refs[number], gone);
+        }
+        else {
+            Victim *victim = gone_reserve(gone) < 0 ? NULL : gone_add(gone, NULL, object, NULL); /* it may be the last reference by now */
+            if (victim == NULL) {
+                PyErr_Clear();
+                Py_DECREF(object);
+            }
+        }
+    }
+}
+
+/* What every operation on a weak cache does first: remove the entries whose values are known to have died. */
+static NOINLINE void
+read_mail(Core *self, Gone *gone)
+{
+    Mailbox *mailbox = (Mailbox *)self->mailbox;
+    if (LOAD_RELAXED(&mailbox->lost)) {
+        STORE_RELEASE(&mailbox->lost, 0);
+        bury_all(self, gone);
+    }
+    Letter *letters = mailbox_take(mailbox);
+    for (Letter *letter = letters; letter != NULL; letter = letter->next) {
+        bury(self, (uint32_t)((PyWeakReference *)letter->ref)->hash, letter->ref, gone);
+    }
+    letters_release(letters);
 }
 
 /* -- deadlines that are objects -------------------------------------------------------------------------------------------------- */
@@ -343,8 +434,9 @@ expire_objects(Core *self, PyObject *now, PyObject *cause, Gone *gone)
             else if (self->objects && self->object_heap == heap) {
                 uint32_t number = record_entry(self, record);
                 if (number != 0) {
-                    self->expirations++;
-                    result = take_entry(self, number, cause, gone);
+                    int taken = take_entry(self, number, cause, gone);
+                    self->expirations += taken == 0;
+                    result = taken < 0 ? -1 : 0;
                 }
             }
         }
@@ -369,18 +461,22 @@ expire_due(Core *self, Moment *now, Gone *gone)
         return expire_objects(self, now->object, self->state->cause_expired, gone);
     }
     for (uint32_t number = due_first(self); number != 0 && !(now->at < self->timing[number].at); number = due_first(self)) {
-        if (take_entry(self, number, self->state->cause_expired, gone) < 0) {
+        int taken = take_entry(self, number, self->state->cause_expired, gone);
+        if (taken < 0) {
             return -1;
         }
-        self->expirations++;
+        self->expirations += taken == 0;
     }
     return 0;
 }
 
-/* What every write does first: remove what has expired. */
+/* What every write does first: remove what has expired, or died. */
 static inline int
 settle(Core *self, Moment *now, Gone *gone)
 {
+    if (UNLIKELY(self->weak) && has_mail(self)) {
+        read_mail(self, gone);
+    }
     if (!self->timed) {
         return 0;
     }

@@ -11,7 +11,9 @@ typedef struct {
     PyObject *key;
     PyObject *value;
     PyObject *weight; /* owned; NULL if entries are only counted */
+    PyObject *ref;    /* owned; of a value that a weak cache holds weakly from the start, being larger than the bound */
     uint32_t hash;
+    uint8_t timed; /* the moments are known */
     Moment now;
     Moment deadline;
 } Item;
@@ -22,7 +24,9 @@ item_init(Item *item, PyObject *key, PyObject *value, uint32_t hash)
     item->key = key;
     item->value = value;
     item->weight = NULL;
+    item->ref = NULL;
     item->hash = hash;
+    item->timed = 0;
     item->now = NO_MOMENT;
     item->deadline = NO_MOMENT;
 }
@@ -30,8 +34,9 @@ item_init(Item *item, PyObject *key, PyObject *value, uint32_t hash)
 static inline void
 item_release(Item *item)
 {
-    if (UNLIKELY(item->weight != NULL || item->now.object != NULL || item->deadline.object != NULL)) {
+    if (UNLIKELY(item->weight != NULL || item->ref != NULL || item->now.object != NULL || item->deadline.object != NULL)) {
         Py_CLEAR(item->weight);
+        Py_CLEAR(item->ref);
         moment_release(&item->now);
         moment_release(&item->deadline);
     }
@@ -55,6 +60,7 @@ static inline int
 time_now(Core *self, Moment *now)
 {
     if (!self->timed) {
+        now->at = -Py_HUGE_VAL; /* in case a weak cache gets a sense of time meanwhile: nothing is due */
         return 0;
     }
     if (call_watcher(self) < 0) {
@@ -183,6 +189,7 @@ time_of(Core *self, Item *item)
     quick = is_monotonic(self) && self->step_known && self->ttu == NULL;
     seconds = self->step_seconds;
     Py_END_CRITICAL_SECTION();
+    item->timed = 1;
     if (LIKELY(quick)) {
         item->now.at = clock_exact();
         item->deadline.at = item->now.at + seconds;
@@ -243,31 +250,67 @@ weigh(Core *self, PyObject *value)
         Py_DECREF(weight);
         return NULL;
     }
-    PyObject *exact = exact_number(Py_NewRef(weight));
-    PyObject *bound, *maxsize;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    bound = Py_NewRef(self->bound);
-    maxsize = Py_NewRef(self->maxsize);
-    Py_END_CRITICAL_SECTION();
-    int large = exact == NULL ? -1 : PyObject_RichCompareBool(exact, bound, Py_GT);
-    if (large > 0) {
-        PyErr_Format(state->too_large, "value too large: its size must be <= maxsize (%R), got %R", maxsize, weight);
-    }
-    Py_DECREF(bound);
-    Py_DECREF(maxsize);
-    if (large != 0) {
-        Py_CLEAR(exact);
-    }
-    Py_DECREF(weight);
-    return exact;
+    return weight;
 }
 
-/* Weigh a value and, for a subclass that wants to see evictions, make room for it. */
+/* Whether a weight is more than the bound allows: 1, 0 or -1. */
+static int
+is_too_large(Core *self, PyObject *exact)
+{
+    PyObject *bound;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    bound = Py_NewRef(self->bound);
+    Py_END_CRITICAL_SECTION();
+    int large = PyObject_RichCompareBool(exact, bound, Py_GT);
+    Py_DECREF(bound);
+    return large;
+}
+
+static void
+raise_too_large(Core *self, PyObject *weight)
+{
+    PyObject *maxsize;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    maxsize = Py_NewRef(self->maxsize);
+    Py_END_CRITICAL_SECTION();
+    PyErr_Format(self->state->too_large, "value too large: its size must be <= maxsize (%R), got %R", maxsize, weight);
+    Py_DECREF(maxsize);
+}
+
+/* Weigh a value; one that is too large is refused, but by a weak cache that can hold it weakly. */
+static int
+weigh_item(Core *self, Item *item)
+{
+    PyObject *weight = weigh(self, item->value);
+    if (weight == NULL) {
+        return -1;
+    }
+    item->weight = exact_number(Py_NewRef(weight));
+    int large = item->weight == NULL ? -1 : is_too_large(self, item->weight);
+    if (large > 0 && self->weak && is_weakable(item->value)) {
+        item->ref = make_ref(self, item->value);
+        large = item->ref == NULL ? -1 : 0;
+    }
+    else if (large > 0) {
+        raise_too_large(self, weight);
+    }
+    Py_DECREF(weight);
+    return large == 0 ? 0 : -1;
+}
+
+/* See to a value before it is stored: weigh it and, for a subclass that wants to see evictions, make room for it. */
 static NOINLINE int
 prepare_slowly(Core *self, Item *item)
 {
-    item->weight = weigh(self, item->value);
-    if (item->weight == NULL) {
+    if (self->strict && !is_weakable(item->value)) {
+        PyErr_Format(PyExc_TypeError, "value must be weakly referenceable with unweakable='raise', got '%s'", Py_TYPE(item->value)->tp_name);
+        return -1;
+    }
+    if (self->weak && !LOAD_RELAXED(&self->weighs) && (self->limit >= 1 || is_weakable(item->value))) {
+        item->ref = self->limit >= 1 ? NULL : make_ref(self, item->value);
+        return self->limit >= 1 || item->ref != NULL ? 0 : -1;
+    }
+    if (weigh_item(self, item) < 0) {
         return -1;
     }
     if (LOAD_RELAXED(&self->hooked)) {

@@ -94,6 +94,107 @@ look_up(Core *self, PyObject *key, uint32_t hash)
     return NULL;
 }
 
+/* The same where entries may be held weakly; one whose value only others held is held strongly again, and another is let off for it. */
+static PyObject *
+use_entry(Core *self, uint32_t number, Gone *gone)
+{
+    Entry *entry = &self->entries[number];
+    if (LIKELY(entry->value != NULL)) {
+        self->hits++;
+        weak_promote(self, number);
+        return Py_NewRef(self->entries[number].value);
+    }
+    PyObject *value = referent(self->refs[number]);
+    if (value == NULL) {
+        self->misses++;
+        return NULL;
+    }
+    self->hits++;
+    self->revived++;
+    promote(self, number);
+    PyObject *size = NULL;
+    int large = self->limit < 1;
+    if (self->weighs) {
+        large = PyObject_RichCompareBool(self->weights[number], self->bound, Py_GT); /* of ints and floats */
+        size = large != 0 || total_weight(self) == NULL ? NULL : PyNumber_Add(self->size, self->weights[number]);
+        large |= size == NULL;
+    }
+    if (large == 0) {
+        entry->value = Py_NewRef(value);
+        if (size != NULL) {
+            Py_SETREF(self->size, size);
+        }
+        note_tracked(self, NULL, value);
+        strong_join(self, number);
+        if (let_off_surplus(self, gone) == 0) {
+            return value;
+        }
+    }
+    PyErr_Clear(); /* want of memory: the value is there all the same */
+    return value;
+}
+
+/* Look up in a cache that may hold entries weakly. No lock is held. */
+static NOINLINE PyObject *
+weak_look_up(Core *self, PyObject *key, uint32_t hash)
+{
+    Gone gone;
+    gone_init(&gone);
+    PyObject *value = NULL;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (has_mail(self)) {
+        read_mail(self, &gone);
+    }
+    uint32_t number = find_live(self, key, hash);
+    if (number == 0) {
+        self->misses++;
+    }
+    else if (number != FAILED) {
+        value = use_entry(self, number, &gone);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (gone_finish(self, &gone, 0) < 0) {
+        Py_CLEAR(value);
+    }
+    return value;
+}
+
+/* Look up in any cache. No lock is held. */
+static inline PyObject *
+look_up_any(Core *self, PyObject *key, uint32_t hash)
+{
+    if (UNLIKELY(self->weak)) {
+        return weak_look_up(self, key, hash);
+    }
+    PyObject *value;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    value = look_up(self, key, hash);
+    Py_END_CRITICAL_SECTION();
+    return value;
+}
+
+/* Remove the entries whose values have died, as every operation on a weak cache does first. No lock is held. */
+static NOINLINE int
+answer_mail(Core *self)
+{
+    Gone gone;
+    gone_init(&gone);
+    int result;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (has_mail(self)) {
+        read_mail(self, &gone);
+    }
+    result = shrink(self);
+    Py_END_CRITICAL_SECTION();
+    return gone_finish(self, &gone, result);
+}
+
+static inline int
+bury_dead(Core *self)
+{
+    return LIKELY(!self->weak) || !has_mail(self) ? 0 : answer_mail(self);
+}
+
 /* Remove what has expired, as len() and the like do. */
 static NOINLINE int
 expire_now(Core *self)

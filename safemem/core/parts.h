@@ -226,6 +226,9 @@ find_parts(Core *self, const Parts *parts, uint32_t hash)
 static ALWAYS_INLINE uint32_t
 find_parts_live(Core *self, const Parts *parts, uint32_t hash)
 {
+    if (UNLIKELY(self->weak)) {
+        return ASK;
+    }
     if (!self->timed) {
         return find_parts(self, parts, hash);
     }
@@ -262,10 +265,7 @@ look_up_parts(Core *self, const Parts *parts, uint32_t hash, PyObject **key)
     if (*key == NULL || number == 0) {
         return NULL;
     }
-    Py_BEGIN_CRITICAL_SECTION(self);
-    value = look_up(self, *key, hash);
-    Py_END_CRITICAL_SECTION();
-    return value;
+    return look_up_any(self, *key, hash);
 }
 
 #endif

@@ -13,7 +13,7 @@ current_size(Core *self)
 {
     PyObject *size;
     Py_BEGIN_CRITICAL_SECTION(self);
-    size = self->weighs ? Py_XNewRef(total_weight(self)) : PyLong_FromUnsignedLong(self->count);
+    size = self->weighs ? Py_XNewRef(total_weight(self)) : PyLong_FromUnsignedLong(self->weak ? self->strong : self->count);
     Py_END_CRITICAL_SECTION();
     return size;
 }
@@ -22,7 +22,7 @@ static PyObject *
 core_currsize(PyObject *op, void *Py_UNUSED(closure))
 {
     Core *self = (Core *)op;
-    if (self->timed && expire_now(self) < 0) {
+    if (bury_dead(self) < 0 || (self->timed && expire_now(self) < 0)) {
         return NULL;
     }
     return current_size(self);
@@ -118,11 +118,16 @@ core_evict(PyObject *op, PyObject *const *args, Py_ssize_t count)
     int result;
     Py_BEGIN_CRITICAL_SECTION(self);
     result = settle(self, &now, &gone);
-    while (result == 0 && evicted < most && self->head != 0) {
+    while (result == 0 && evicted < most && self->weak && self->coldest != 0) {
+        int let_off = let_off_coldest(self, args[1], &gone);
+        result = let_off < 0 ? -1 : 0;
+        evicted += let_off > 0;
+    }
+    while (result == 0 && evicted < most && !self->weak && self->head != 0) {
         result = take_entry(self, self->head, args[1], &gone);
         evicted += result == 0;
+        self->evictions += result == 0;
     }
-    self->evictions += (uint64_t)evicted;
     result = result < 0 ? -1 : shrink(self);
     Py_END_CRITICAL_SECTION();
     moment_release(&now);
@@ -231,8 +236,12 @@ static PyObject *
 core_counters(PyObject *op, PyObject *Py_UNUSED(none))
 {
     Core *self = (Core *)op;
-    unsigned long long hits, misses, loads, load_failures, evictions, expirations;
+    unsigned long long hits, misses, loads, load_failures, evictions, expirations, collections, revived;
+    unsigned int strong;
     double load_seconds;
+    if (bury_dead(self) < 0) {
+        return NULL;
+    }
     Py_BEGIN_CRITICAL_SECTION(self);
     hits = self->hits;
     misses = self->misses;
@@ -241,9 +250,19 @@ core_counters(PyObject *op, PyObject *Py_UNUSED(none))
     load_seconds = self->load_seconds;
     evictions = self->evictions;
     expirations = self->expirations;
+    collections = self->collections;
+    revived = self->revived;
+    strong = self->strong;
     Py_END_CRITICAL_SECTION();
-    return Py_BuildValue("{sKsKsKsKsdsKsKsi}", "hits", hits, "misses", misses, "loads", loads, "load_failures", load_failures,
-                         "load_seconds", load_seconds, "evictions", evictions, "expirations", expirations, "collections", 0);
+    PyObject *counters = Py_BuildValue("{sKsKsKsKsdsKsKsK}", "hits", hits, "misses", misses, "loads", loads, "load_failures", load_failures,
+                                       "load_seconds", load_seconds, "evictions", evictions, "expirations", expirations, "collections",
+                                       collections);
+    PyObject *more = counters != NULL && self->weak ? Py_BuildValue("{sIsK}", "strong", strong, "revived", revived) : NULL;
+    if (more != NULL && PyDict_Update(counters, more) < 0) {
+        Py_CLEAR(counters);
+    }
+    Py_XDECREF(more);
+    return counters;
 }
 
 static PyObject *
@@ -251,7 +270,7 @@ core_reset_counters(PyObject *op, PyObject *Py_UNUSED(none))
 {
     Core *self = (Core *)op;
     Py_BEGIN_CRITICAL_SECTION(self);
-    self->hits = self->misses = self->loads = self->load_failures = self->evictions = self->expirations = 0;
+    self->hits = self->misses = self->loads = self->load_failures = self->evictions = self->expirations = self->collections = self->revived = 0;
     self->load_seconds = 0.0;
     Py_END_CRITICAL_SECTION();
     return Py_NewRef(Py_None);

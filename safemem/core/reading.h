@@ -25,10 +25,7 @@ core_subscript(PyObject *op, PyObject *key)
     if (UNLIKELY(hash < 0)) {
         return NULL;
     }
-    PyObject *value;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    value = look_up(self, key, (uint32_t)hash);
-    Py_END_CRITICAL_SECTION();
+    PyObject *value = look_up_any(self, key, (uint32_t)hash);
     return LIKELY(value != NULL) ? value : call_missing(self, key);
 }
 
@@ -52,10 +49,7 @@ core_get(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *names)
     if (UNLIKELY(hash < 0)) {
         return NULL;
     }
-    PyObject *value;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    value = look_up(self, out[0], (uint32_t)hash);
-    Py_END_CRITICAL_SECTION();
+    PyObject *value = look_up_any(self, out[0], (uint32_t)hash);
     if (LIKELY(value != NULL)) {
         return value;
     }
@@ -75,7 +69,7 @@ core_peek(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *names
         return NULL;
     }
     int64_t hash = hash_key(self, out[0]);
-    if (hash < 0) {
+    if (hash < 0 || bury_dead(self) < 0) {
         return NULL;
     }
     PyObject *value = NULL;
@@ -83,7 +77,7 @@ core_peek(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *names
     Py_BEGIN_CRITICAL_SECTION(self);
     number = find_live(self, out[0], (uint32_t)hash);
     if (number != 0 && number != FAILED) {
-        value = Py_NewRef(self->entries[number].value);
+        value = UNLIKELY(self->weak) ? entry_object(self, number) : Py_NewRef(self->entries[number].value);
     }
     Py_END_CRITICAL_SECTION();
     if (number == FAILED || value != NULL) {
@@ -97,13 +91,19 @@ core_contains(PyObject *op, PyObject *key)
 {
     Core *self = (Core *)op;
     int64_t hash = hash_key(self, key);
-    if (UNLIKELY(hash < 0)) {
+    if (UNLIKELY(hash < 0 || bury_dead(self) < 0)) {
         return -1;
     }
     uint32_t number;
+    PyObject *value = NULL;
     Py_BEGIN_CRITICAL_SECTION(self);
     number = find_live(self, key, (uint32_t)hash);
+    if (UNLIKELY(self->weak) && number != 0 && number != FAILED) {
+        value = entry_object(self, number);
+        number = value != NULL;
+    }
     Py_END_CRITICAL_SECTION();
+    Py_XDECREF(value);
     return UNLIKELY(number == FAILED) ? -1 : number != 0;
 }
 
@@ -111,7 +111,7 @@ static Py_ssize_t
 core_length(PyObject *op)
 {
     Core *self = (Core *)op;
-    if (self->timed && expire_now(self) < 0) {
+    if (bury_dead(self) < 0 || (self->timed && expire_now(self) < 0)) {
         return -1;
     }
     Py_ssize_t count;

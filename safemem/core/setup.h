@@ -73,6 +73,7 @@ typedef struct {
     int weighs;
     int hooked;
     int watched;
+    int strict;
 } Options;
 
 /* Make the cache empty and set what it is to do. */
@@ -83,6 +84,9 @@ configure(Core *self, Options *options)
     uint64_t limit = 0;
     double seconds = Py_HUGE_VAL;
     int known = 1;
+    if (options->step == Py_None) {
+        options->step = NULL;
+    }
     if (bound == NULL || limit_of(bound, &limit) < 0 || (options->step != NULL && learn_step(options->step, &seconds, &known) < 0)) {
         Py_XDECREF(bound);
         return -1;
@@ -117,7 +121,12 @@ configure(Core *self, Options *options)
     STORE_RELAXED(&self->weighs, options->weighs != 0);
     STORE_RELAXED(&self->hooked, options->hooked != 0);
     STORE_RELAXED(&self->watched, options->watched != 0);
+    if (self->weak) {
+        self->strict = options->strict != 0;
+        self->timed = options->step != NULL;
+    }
     self->hits = self->misses = self->loads = self->load_failures = self->evictions = self->expirations = self->removed = 0;
+    self->collections = self->revived = 0;
     self->load_seconds = 0.0;
     simplify(self);
     Py_END_CRITICAL_SECTION();
@@ -131,11 +140,11 @@ configure(Core *self, Options *options)
 static PyObject *
 core_configure(PyObject *op, PyObject *args, PyObject *names)
 {
-    static char *keywords[] = {"maxsize", "weighs", "on_remove", "hooked", "clock", "step", "watched", "ttu", NULL};
+    static char *keywords[] = {"maxsize", "weighs", "on_remove", "hooked", "clock", "step", "watched", "ttu", "strict", NULL};
     Options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, names, "|$OpOpOOpO:_configure", keywords, &options.maxsize, &options.weighs,
+    if (!PyArg_ParseTupleAndKeywords(args, names, "|$OpOpOOpOp:_configure", keywords, &options.maxsize, &options.weighs,
                                      &options.on_remove, &options.hooked, &options.clock, &options.step, &options.watched,
-                                     &options.ttu)) {
+                                     &options.ttu, &options.strict)) {
         return NULL;
     }
     Core *self = (Core *)op;
@@ -143,7 +152,7 @@ core_configure(PyObject *op, PyObject *args, PyObject *names)
         PyErr_SetString(PyExc_TypeError, "_configure() takes maxsize, a number");
         return NULL;
     }
-    if (!self->timed && (options.clock != NULL || options.step != NULL || options.ttu != NULL)) {
+    if (!self->timed && !self->weak && (options.clock != NULL || options.step != NULL || options.ttu != NULL)) {
         PyErr_SetString(PyExc_TypeError, "_configure() of a core without a sense of time takes no clock");
         return NULL;
     }
@@ -162,7 +171,7 @@ core_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(name
         return NULL;
     }
     State *state = PyModule_GetState(module);
-    if (state->ttl_type == NULL) {
+    if (state->weak_type == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the interpreter is shutting down");
         return NULL;
     }
@@ -178,7 +187,12 @@ core_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(name
     self->monotonic = state->monotonic;
     self->maxsize = Py_NewRef(state->zero); /* the collector, which may show it to anybody, knows it by now */
     self->bound = Py_NewRef(state->zero);
-    self->timed = PyType_IsSubtype(type, state->ttl_type) != 0;
+    self->weak = PyType_IsSubtype(type, state->weak_type) != 0;
+    self->timed = !self->weak && PyType_IsSubtype(type, state->ttl_type) != 0;
+    if (self->weak && (self->mailbox = mailbox_new(state)) == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
     Options options = {0}; /* whole even if __init__ never runs */
     options.maxsize = state->zero;
     if (configure(self, &options) < 0) {
@@ -248,6 +262,10 @@ core_clear_references(PyObject *op)
     self->step_known = 1;
     self->step_seconds = Py_HUGE_VAL;
     Py_CLEAR(self->ttu);
+    if (self->mailbox != NULL) {
+        STORE_RELEASE(&((Mailbox *)self->mailbox)->closed, 1);
+        Py_CLEAR(self->mailbox);
+    }
     return 0;
 }
 
@@ -283,7 +301,8 @@ core_sizeof(PyObject *op, PyObject *Py_UNUSED(none))
         bytes += ((size_t)self->mask + 1) * sizeof(Slot);
     }
     if (self->entries != NULL) {
-        size_t entry = sizeof(Entry) + (self->timing != NULL ? sizeof(Timing) : 0) + (self->weights != NULL ? sizeof(PyObject *) : 0);
+        size_t entry = sizeof(Entry) + (self->timing != NULL ? sizeof(Timing) : 0) + (self->weights != NULL ? sizeof(PyObject *) : 0)
+                       + (self->refs != NULL ? sizeof(PyObject *) : 0);
         bytes += ((size_t)self->capacity + 1) * entry + (size_t)self->heap_capacity * sizeof(uint32_t);
     }
     Py_END_CRITICAL_SECTION();

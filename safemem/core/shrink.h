@@ -89,6 +89,20 @@ shrink_heap(Core *self, uint32_t capacity)
     }
 }
 
+/* References carry the numbers of their entries. */
+static void
+move_refs(Core *self, Arrays *to, const uint32_t *moved)
+{
+    uint32_t number = self->head;
+    for (uint32_t i = 1; i <= self->count; i++, number = self->entries[number].next) {
+        to->refs[i] = self->refs[number];
+        if (to->refs[i] != NULL) {
+            ((PyWeakReference *)to->refs[i])->hash = (Py_hash_t)i;
+        }
+    }
+    self->coldest = self->coldest == 0 ? 0 : moved[self->coldest];
+}
+
 static inline int
 is_sparse(Core *self)
 {
@@ -111,7 +125,9 @@ shrink_table(Core *self)
     to.entries = PyMem_Malloc(places * sizeof(Entry));
     to.timing = self->timed ? PyMem_Malloc(places * sizeof(Timing)) : NULL;
     to.weights = self->weighs ? PyMem_Malloc(places * sizeof(PyObject *)) : NULL;
-    int able = moved != NULL && to.index != NULL && to.entries != NULL && (!self->timed || to.timing != NULL) && (!self->weighs || to.weights != NULL);
+    to.refs = self->weak ? PyMem_Malloc(places * sizeof(PyObject *)) : NULL;
+    int able = moved != NULL && to.index != NULL && to.entries != NULL && (!self->timed || to.timing != NULL) &&
+               (!self->weighs || to.weights != NULL) && (!self->weak || to.refs != NULL);
     if (able) {
         number_entries(self, moved);
         able = !self->objects || (to.object_heap = move_records(self, moved)) != NULL;
@@ -121,10 +137,14 @@ shrink_table(Core *self)
         PyMem_Free(to.entries);
         PyMem_Free(to.timing);
         PyMem_Free(to.weights);
+        PyMem_Free(to.refs);
         PyMem_Free(moved);
         return;
     }
     move_entries(self, &to, moved);
+    if (self->weak) {
+        move_refs(self, &to, moved);
+    }
     PyMem_Free(moved);
     if (self->index != no_slots) {
         PyMem_Free(self->index);
@@ -132,11 +152,13 @@ shrink_table(Core *self)
     PyMem_Free(self->entries);
     PyMem_Free(self->timing);
     PyMem_Free(self->weights);
+    PyMem_Free(self->refs);
     shrink_heap(self, capacity);
     self->index = to.index;
     self->entries = to.entries;
     self->timing = to.timing;
     self->weights = to.weights;
+    self->refs = to.refs;
     self->mask = (uint32_t)(((uint64_t)1 << bits) - 1);
     self->shift = 32 - bits;
     self->capacity = capacity;

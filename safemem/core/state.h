@@ -12,6 +12,8 @@ typedef struct {
     PyTypeObject *lru_type;
     PyTypeObject *ttl_type;
     PyTypeObject *tlru_type;
+    PyTypeObject *weak_type;
+    PyTypeObject *mailbox_type;
     PyTypeObject *walk_type;
     PyTypeObject *call_type;
     PyTypeObject *bound_type;
@@ -53,6 +55,7 @@ typedef struct {
     PyObject *cause_expired;
     PyObject *cause_explicit;
     PyObject *cause_replaced;
+    PyObject *cause_collected;
 
     PyObject *str_now;
     PyObject *str_read;
@@ -74,11 +77,11 @@ typedef struct {
 } State;
 
 /* Every object in the state, for traversing and clearing: types first, then those that stay until the end. */
-#define STATE_TYPES(DO) DO(lru_type) DO(ttl_type) DO(tlru_type) DO(walk_type) DO(call_type) DO(bound_type) DO(ready_type) DO(wrapper_type)
+#define STATE_TYPES(DO) DO(lru_type) DO(ttl_type) DO(tlru_type) DO(weak_type) DO(mailbox_type) DO(walk_type) DO(call_type) DO(bound_type) DO(ready_type) DO(wrapper_type)
 
 #define STATE_OBJECTS(DO)                                                                                                             \
     DO(monotonic) DO(clock_type) DO(too_large) DO(missing) DO(never) DO(tell) DO(after) DO(life) DO(heappush) DO(heappop) DO(heapify)  \
-    DO(infinity) DO(zero) DO(one) DO(cause_size) DO(cause_expired) DO(cause_explicit) DO(cause_replaced) DO(str_now) DO(str_read)     \
+    DO(infinity) DO(zero) DO(one) DO(cause_size) DO(cause_expired) DO(cause_explicit) DO(cause_replaced) DO(cause_collected) DO(str_now) DO(str_read)     \
     DO(str_own) DO(str_missing) DO(str_getsizeof) DO(str_make_room) DO(str_popitem_hooked) DO(str_expire) DO(str_pop) DO(str_pop_hooked)                 \
     DO(str_setdefault) DO(str_dispatch) DO(str_call_for) DO(str_load) DO(str_load_for) DO(str_direct) DO(keywords) DO(mark)           \
     DO(owners_type) DO(handle_type) DO(memo_type) DO(call_key) DO(str_typed)

@@ -14,7 +14,7 @@ total_weight(Core *self)
     if (self->size == NULL) {
         PyObject *sum = Py_NewRef(self->state->zero);
         for (uint32_t number = 1; sum != NULL && number <= self->used; number++) {
-            if (self->entries[number].key != NULL) {
+            if (self->entries[number].value != NULL) {
                 Py_SETREF(sum, PyNumber_Add(sum, self->weights[number]));
             }
         }
@@ -28,20 +28,79 @@ static int
 is_over(Core *self)
 {
     if (!self->weighs) {
-        return self->count > self->limit;
+        return (self->weak ? self->strong : self->count) > self->limit;
     }
     PyObject *size = total_weight(self);
     return size == NULL ? -1 : PyObject_RichCompareBool(size, self->bound, Py_GT);
 }
 
-/* Remove an entry without remembering it, for want of memory: it is let go of at once and nobody is told. Runs anybody's code. */
-static void
-forget_entry(Core *self, uint32_t number)
+/* Make sure that an entry held strongly has a weak reference: 1; 0: it cannot have one, or it has changed meanwhile. Runs the collector. */
+static int
+provide_ref(Core *self, uint32_t number, Gone *gone)
 {
-    Gone single;
-    gone_init(&single);
-    take_entry(self, number, NULL, &single);
-    gone_release(&single);
+    if (self->refs[number] != NULL) {
+        return 1;
+    }
+    uint32_t birth = self->entries[number].birth;
+    PyObject *value = Py_NewRef(self->entries[number].value);
+    PyObject *ref = is_weakable(value) ? make_ref(self, value) : NULL;
+    PyErr_Clear();
+    int same = is_same(self, number, birth) && self->entries[number].value == value;
+    int provided = same && ref != NULL && self->refs[number] == NULL;
+    if (provided) {
+        set_ref(self, number, ref);
+    }
+    else {
+        Py_XDECREF(ref);
+    }
+    if (!same && gone_reserve(gone) == 0) { /* it may be the last reference to the value */
+        gone_add(gone, NULL, value, NULL);
+    }
+    else {
+        PyErr_Clear();
+        Py_DECREF(value);
+    }
+    return provided || !same || self->refs[number] != NULL;
+}
+
+/* Hold the coldest entry that is held strongly only weakly, or remove it if that cannot be. */
+static int
+let_off_coldest(Core *self, PyObject *cause, Gone *gone)
+{
+    uint32_t number = self->coldest, birth = self->entries[number].birth;
+    int provided = provide_ref(self, number, gone);
+    if (number != self->coldest || self->entries[number].birth != birth) {
+        return 0; /* changed meanwhile: another try */
+    }
+    if (gone_reserve(gone) < 0) {
+        return -1;
+    }
+    if (!provided || self->refs[number] == NULL) {
+        self->evictions++;
+        return take_entry(self, number, cause, gone) < 0 ? -1 : 1;
+    }
+    gone_add(gone, NULL, self->entries[number].value, NULL);
+    strong_leave(self, number);
+    self->entries[number].value = NULL;
+    if (self->weighs) {
+        size_drop(self, self->weights[number]);
+    }
+    return 1;
+}
+
+/* Let entries off until the bound of those held strongly holds. */
+static NOINLINE int
+let_off_surplus(Core *self, Gone *gone)
+{
+    int over;
+    while ((over = is_over(self)) > 0 && self->coldest != 0) {
+        if (let_off_coldest(self, self->state->cause_size, gone) < 0) {
+            PyErr_Clear();
+            self->evictions++;
+            forget_entry(self, self->coldest);
+        }
+    }
+    return over < 0 ? -1 : 0;
 }
 
 /* Evict until the bound holds; not even a lack of memory keeps it from holding. */
@@ -49,6 +108,9 @@ static int
 trim(Core *self, Gone *gone)
 {
     int over;
+    if (UNLIKELY(self->weak)) {
+        return let_off_surplus(self, gone);
+    }
     while ((over = is_over(self)) > 0 && self->head != 0) {
         self->evictions++;
         if (take_entry(self, self->head, self->state->cause_size, gone) < 0) {
@@ -61,6 +123,56 @@ trim(Core *self, Gone *gone)
 
 /* -- the change --------------------------------------------------------------------------------------------------------------------- */
 
+/* Change what the entries weigh for a value that takes the place of another; one that is held weakly does not count. */
+static int
+reweigh(Core *self, Item *item, uint32_t number)
+{
+    if (total_weight(self) == NULL) {
+        return -1;
+    }
+    PyObject *less = self->entries[number].value == NULL ? Py_NewRef(self->size) : PyNumber_Subtract(self->size, self->weights[number]);
+    PyObject *size = less == NULL || item->ref != NULL ? Py_XNewRef(less) : PyNumber_Add(less, item->weight);
+    Py_XDECREF(less);
+    if (size == NULL) {
+        return -1;
+    }
+    Py_SETREF(self->size, size);
+    Py_SETREF(self->weights[number], Py_NewRef(item->weight));
+    return 0;
+}
+
+/* Put a value in the place of that of a weak cache's entry, which becomes the hottest; return the old one as take_object() does. */
+static PyObject *
+exchange(Core *self, Item *item, uint32_t number, PyObject **cause)
+{
+    Entry *entry = &self->entries[number];
+    PyObject *old = entry->value;
+    if (old != NULL) {
+        strong_leave(self, number);
+    }
+    else {
+        old = referent(self->refs[number]);
+    }
+    if (old != item->value || item->ref != NULL) { /* the same value may keep its reference */
+        set_ref(self, number, item->ref);
+        entry->value = item->ref != NULL ? NULL : Py_NewRef(item->value);
+        item->ref = NULL;
+    }
+    else {
+        entry->value = Py_NewRef(item->value);
+    }
+    promote(self, number);
+    if (entry->value != NULL) {
+        strong_join(self, number);
+    }
+    if (old == NULL) {
+        old = Py_NewRef(Py_None);
+        *cause = self->state->cause_collected;
+        self->collections++;
+    }
+    return old;
+}
+
 /* Replace the value of an entry; the old one goes to the victims. */
 static int
 replace(Core *self, Item *item, uint32_t number, Gone *gone)
@@ -69,27 +181,24 @@ replace(Core *self, Item *item, uint32_t number, Gone *gone)
         return -1;
     }
     Entry *entry = &self->entries[number];
-    PyObject *size = NULL;
-    if (self->weighs) {
-        PyObject *change = total_weight(self) == NULL ? NULL : PyNumber_Subtract(item->weight, self->weights[number]);
-        size = change == NULL ? NULL : PyNumber_Add(self->size, change);
-        Py_XDECREF(change);
-        if (size == NULL) {
-            return -1;
-        }
-        Py_SETREF(self->size, size);
-        Py_SETREF(self->weights[number], Py_NewRef(item->weight));
+    if (self->weighs && reweigh(self, item, number) < 0) {
+        return -1;
     }
-    PyObject *old = entry->value;
-    entry->value = Py_NewRef(item->value);
+    PyObject *old = entry->value, *cause = self->state->cause_replaced;
+    if (UNLIKELY(self->weak)) {
+        old = exchange(self, item, number, &cause);
+    }
+    else {
+        entry->value = Py_NewRef(item->value);
+        promote(self, number);
+    }
     note_tracked(self, NULL, item->value);
-    promote(self, number);
     Victim *victim;
     if (old == item->value || self->on_remove == NULL) {
         victim = gone_add(gone, NULL, old, NULL);
     }
     else {
-        victim = gone_add(gone, Py_NewRef(entry->key), old, self->state->cause_replaced);
+        victim = gone_add(gone, Py_NewRef(entry->key), old, cause);
     }
     if (self->timed) {
         self->version++;
@@ -113,12 +222,19 @@ add(Core *self, Item *item, Gone *gone)
     }
     PyObject *size = NULL;
     if (self->weighs) {
-        size = total_weight(self) == NULL ? NULL : PyNumber_Add(self->size, item->weight);
+        size = total_weight(self) == NULL ? NULL : item->ref != NULL ? Py_NewRef(self->size) : PyNumber_Add(self->size, item->weight);
         if (size == NULL) {
             return -1;
         }
     }
-    uint32_t number = entry_add(self, item->key, item->value, item->hash);
+    uint32_t number = entry_add(self, item->key, item->ref != NULL ? NULL : item->value, item->hash);
+    if (self->weak && item->ref != NULL) {
+        set_ref(self, number, item->ref);
+        item->ref = NULL;
+    }
+    else if (self->weak) {
+        strong_join(self, number);
+    }
     if (self->weighs) {
         self->weights[number] = Py_NewRef(item->weight);
         Py_SETREF(self->size, size);
@@ -195,6 +311,20 @@ forget_any_load(Core *self, PyObject *key)
     return LIKELY(self->loading == NULL || PyDict_GET_SIZE(self->loading) == 0) ? 0 : forget_load(self, key);
 }
 
+/* Look at the mail, and at whether the cache has got a sense of time while the item was on its way: then it never expires. */
+static void
+catch_up(Core *self, Item *item, Gone *gone)
+{
+    if (has_mail(self)) {
+        read_mail(self, gone);
+    }
+    if (self->timed && !item->timed) {
+        item->timed = 1;
+        item->now.at = -Py_HUGE_VAL;
+        item->deadline.at = Py_HUGE_VAL;
+    }
+}
+
 /* Bring the moments of an item to the table's kind and remove what has expired, until that and finding the key leave nothing to do:
    when this returns, nothing has run since the table was looked at. `alive`: whether the item's deadline is to come. */
 static NOINLINE uint32_t
@@ -202,6 +332,9 @@ look_up_slowly(Core *self, Item *item, int *alive, Gone *gone)
 {
     for (;;) {
         *alive = 1;
+        if (UNLIKELY(self->weak)) {
+            catch_up(self, item, gone);
+        }
         if (self->timed) {
             if (settle(self, &item->now, gone) < 0 || moment_agree(self, &item->deadline) < 0 || moment_agree(self, &item->now) < 0) {
                 return FAILED;
@@ -234,7 +367,7 @@ store_slowly(Core *self, Item *item, Gone *gone)
         return -1;
     }
     if (!alive) { /* what it would have replaced goes, and nothing comes */
-        return number == 0 ? 0 : take_entry(self, number, self->state->cause_replaced, gone);
+        return number == 0 || take_entry(self, number, self->state->cause_replaced, gone) >= 0 ? 0 : -1;
     }
     if ((number != 0 ? replace(self, item, number, gone) : add(self, item, gone)) < 0) {
         return -1;
@@ -299,7 +432,8 @@ store_absent(Core *self, Item *item, PyObject *token, Gone *gone)
             if (number == FAILED) {
                 return NULL;
             }
-            return Py_NewRef(number == 0 ? item->value : self->entries[number].value);
+            PyObject *there = number == 0 ? NULL : entry_object(self, number);
+            return there != NULL ? there : Py_NewRef(item->value);
         }
     }
     uint32_t number = look_up_slowly(self, item, &alive, gone);
@@ -307,7 +441,13 @@ store_absent(Core *self, Item *item, PyObject *token, Gone *gone)
         return NULL;
     }
     if (number != 0) {
-        return Py_NewRef(self->entries[number].value);
+        PyObject *there = entry_object(self, number);
+        if (there != NULL) {
+            return there;
+        }
+        if (take_entry(self, number, NULL, gone) < 0) { /* it has died this moment */
+            return NULL;
+        }
     }
     if (alive && (add(self, item, gone) < 0 || trim(self, gone) < 0)) {
         return NULL;

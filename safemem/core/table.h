@@ -61,6 +61,8 @@ typedef struct {
     uint8_t weighs;
     uint8_t hooked;
     uint8_t watched;
+    uint8_t weak;   /* entries may be held weakly, see weak.h */
+    uint8_t strict; /* and a value that cannot be is refused */
     Timing *timing;
     PyObject **now_slot; /* where the clock keeps what tells the time */
     PyObject *monotonic;
@@ -89,7 +91,13 @@ typedef struct {
     uint64_t schedules;
     PyObject *object_heap; /* a list of (deadline, number of the schedule, number of the entry) */
     PyObject **weights;
-    PyObject *size;    /* the sum of the weights; NULL: has to be added up */
+    PyObject **refs; /* of entries held weakly, or that were once */
+    PyObject *mailbox;
+    uint64_t revived;
+    uint64_t collections;
+    uint32_t coldest; /* the coldest entry held strongly, 0: none */
+    uint32_t strong;  /* how many there are */
+    PyObject *size;    /* the sum of the weights, of entries held strongly; NULL: has to be added up */
     PyObject *maxsize; /* as it was given */
     PyObject *bound;   /* the same, of an exact type */
     PyObject *making_room;
@@ -292,6 +300,9 @@ make_entries(Core *self)
     if (self->weighs && array_fit((void **)&self->weights, count, sizeof(PyObject *)) < 0) {
         return -1;
     }
+    if (self->weak && array_fit((void **)&self->refs, count, sizeof(PyObject *)) < 0) {
+        return -1;
+    }
     self->capacity = capacity;
     self->version++;
     return 0;
@@ -315,7 +326,7 @@ make_space(Core *self)
 static inline void
 note_tracked(Core *self, PyObject *key, PyObject *value)
 {
-    if (!self->gc_values && may_be_tracked(value)) {
+    if (!self->gc_values && value != NULL && may_be_tracked(value)) {
         self->gc_values = 1;
     }
     if (key != NULL && !self->gc_keys && may_be_tracked(key)) {
@@ -323,7 +334,7 @@ note_tracked(Core *self, PyObject *key, PyObject *value)
     }
 }
 
-/* Add an entry as the hottest, after make_space(). */
+/* Add an entry as the hottest, after make_space(). A value of NULL: it will be held weakly. */
 static inline uint32_t
 entry_add(Core *self, PyObject *key, PyObject *value, uint32_t hash)
 {
@@ -336,9 +347,12 @@ entry_add(Core *self, PyObject *key, PyObject *value, uint32_t hash)
     }
     Entry *entry = &self->entries[number];
     entry->key = Py_NewRef(key);
-    entry->value = Py_NewRef(value);
+    entry->value = Py_XNewRef(value);
     entry->hash = hash;
     entry->birth = ++self->births;
+    if (self->weak) {
+        self->refs[number] = NULL;
+    }
     note_tracked(self, key, value);
     order_add(self, number);
     index_add(self, hash, number);
@@ -373,6 +387,7 @@ typedef struct {
     Entry *entries;
     Timing *timing;
     PyObject **weights;
+    PyObject **refs;
     uint32_t *heap;
     PyObject *object_heap;
     PyObject *size;
@@ -389,6 +404,7 @@ table_take(Core *self, Arrays *out)
     out->entries = self->entries;
     out->timing = self->timing;
     out->weights = self->weights;
+    out->refs = self->refs;
     out->heap = self->heap;
     out->object_heap = self->object_heap;
     out->size = self->size;
@@ -401,6 +417,8 @@ table_take(Core *self, Arrays *out)
     self->entries = NULL;
     self->timing = NULL;
     self->weights = NULL;
+    self->refs = NULL;
+    self->coldest = self->strong = 0;
     self->heap = NULL;
     self->object_heap = NULL;
     self->size = self->state != NULL ? Py_XNewRef(self->state->zero) : NULL;
@@ -425,8 +443,11 @@ arrays_release(Arrays *arrays)
         if (arrays->weights != NULL) {
             Py_XDECREF(arrays->weights[number]);
         }
+        if (arrays->refs != NULL) {
+            Py_XDECREF(arrays->refs[number]);
+        }
         Py_DECREF(arrays->entries[number].key);
-        Py_DECREF(arrays->entries[number].value);
+        Py_XDECREF(arrays->entries[number].value);
     }
     Py_XDECREF(arrays->object_heap);
     Py_XDECREF(arrays->size);
@@ -436,6 +457,7 @@ arrays_release(Arrays *arrays)
     PyMem_Free(arrays->entries);
     PyMem_Free(arrays->timing);
     PyMem_Free(arrays->weights);
+    PyMem_Free(arrays->refs);
     PyMem_Free(arrays->heap);
 }
 

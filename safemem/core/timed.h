@@ -29,6 +29,12 @@ core_expire(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *nam
     if (parse(&signature, args, count, names, out) < 0) {
         return NULL;
     }
+    if (bury_dead(self) < 0) {
+        return NULL;
+    }
+    if (!self->timed) { /* a weak cache without a sense of time so far */
+        return PyList_New(0);
+    }
     Moment now = NO_MOMENT;
     if (out[0] == NULL || out[0] == Py_None) {
         if (read_moment(self, &now) < 0) {
@@ -95,17 +101,23 @@ core_ttl_of(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *nam
     if (hash < 0) {
         return NULL;
     }
-    Moment now = NO_MOMENT, deadline = NO_MOMENT;
+    Moment now = NO_MOMENT, deadline = {Py_HUGE_VAL, NULL};
     uint32_t number;
+    PyObject *value = NULL;
     Py_BEGIN_CRITICAL_SECTION(self);
-    number = find_alive(self, out[0], (uint32_t)hash, &now);
-    if (number != 0 && number != FAILED) {
+    number = self->timed ? find_alive(self, out[0], (uint32_t)hash, &now) : find(self, out[0], (uint32_t)hash);
+    if (self->weak && number != 0 && number != FAILED) {
+        value = entry_object(self, number);
+        number = value == NULL ? 0 : number;
+    }
+    if (self->timed && number != 0 && number != FAILED) {
         deadline = deadline_of(self, number);
         if ((deadline.object != NULL) != (now.object != NULL) && moment_agree(self, &now) < 0) {
             number = FAILED;
         }
     }
     Py_END_CRITICAL_SECTION();
+    Py_XDECREF(value);
     PyObject *left = NULL;
     if (number == 0) {
         raise_key_error(out[0]);

@@ -58,6 +58,9 @@ walk_new(Core *self, WalkKind kind, int hottest_first)
         PyErr_SetString(PyExc_RuntimeError, "the interpreter is shutting down");
         return NULL;
     }
+    if (bury_dead(self) < 0) {
+        return NULL;
+    }
     Walk *walk = PyObject_GC_New(Walk, type);
     if (walk == NULL) {
         return NULL;
@@ -130,8 +133,9 @@ walk_step(Walk *walk, Core *cache, PyObject **key, PyObject **value)
             alive = number == FAILED ? -1 : number != 0;
         }
         if (alive == 1) {
-            *key = Py_NewRef(cache->entries[number].key);
-            *value = Py_NewRef(cache->entries[number].value);
+            *value = cache->weak ? entry_object(cache, number) : Py_NewRef(cache->entries[number].value);
+            *key = *value == NULL ? NULL : Py_NewRef(cache->entries[number].key);
+            alive = *value != NULL;
         }
         Py_DECREF(place.key);
         if (alive != 0) {

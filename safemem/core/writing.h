@@ -33,12 +33,10 @@ remove_key(Core *self, PyObject *key, PyObject *cause, PyObject **value)
             result = -1;
         }
         else if (number != 0) {
-            PyObject *found = self->entries[number].value;
-            if (take_entry(self, number, cause, &gone) < 0) {
-                result = -1;
-            }
-            else {
-                *value = Py_NewRef(found);
+            int taken = take_entry(self, number, cause, &gone);
+            result = taken < 0 ? -1 : 0;
+            if (taken == 0) {
+                *value = Py_NewRef(gone.victims[gone.count - 1].value);
                 result = 1;
                 self->evictions += cause == self->state->cause_size;
             }
@@ -99,6 +97,9 @@ store_item(Core *self, Item *item)
     int result;
     Py_BEGIN_CRITICAL_SECTION(self);
     result = store(self, item, &gone);
+    if (UNLIKELY(self->weak) && result == 0) {
+        result = shrink(self);
+    }
     Py_END_CRITICAL_SECTION();
     item_release(item);
     return gone_finish(self, &gone, result);
@@ -124,6 +125,31 @@ core_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
     return store_item(self, &item);
 }
 
+/* Let the entries of a weak cache expire from now on; those that are there never do. */
+static int
+get_sense_of_time(Core *self)
+{
+    int result = 0;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (!self->timed) {
+        Timing *timing = PyMem_Calloc((size_t)self->capacity + 1, sizeof(Timing));
+        if (timing == NULL) {
+            PyErr_NoMemory();
+            result = -1;
+        }
+        else {
+            for (uint32_t number = 1; number <= self->capacity; number++) {
+                timing[number].at = Py_HUGE_VAL;
+            }
+            self->timing = timing;
+            self->timed = 1;
+            self->version++;
+        }
+    }
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
 static PyObject *
 core_set_for(PyObject *op, PyObject *const *args, Py_ssize_t count)
 {
@@ -136,8 +162,12 @@ core_set_for(PyObject *op, PyObject *const *args, Py_ssize_t count)
     if (hash < 0) {
         return NULL;
     }
+    if (UNLIKELY(!self->timed) && get_sense_of_time(self) < 0) {
+        return NULL;
+    }
     Item item;
     item_init(&item, args[0], args[1], (uint32_t)hash);
+    item.timed = 1;
     if (time_now(self, &item.now) < 0 || deadline_after(self, &item.now, args[2], &item.deadline) < 0 || prepare(self, &item) < 0) {
         item_release(&item);
         return NULL;
@@ -181,10 +211,7 @@ core_setdefault(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject 
     if (hash < 0) {
         return NULL;
     }
-    PyObject *value;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    value = look_up(self, out[0], (uint32_t)hash);
-    Py_END_CRITICAL_SECTION();
+    PyObject *value = look_up_any(self, out[0], (uint32_t)hash);
     if (value != NULL || PyErr_Occurred()) {
         return value;
     }
@@ -279,12 +306,13 @@ pop_coldest(Core *self, PyObject *cause)
     int result;
     Py_BEGIN_CRITICAL_SECTION(self);
     result = settle(self, &now, &gone);
-    if (result == 0 && self->head != 0) {
-        Entry entry = self->entries[self->head];
-        result = take_entry(self, self->head, cause, &gone);
-        if (result == 0) {
-            key = Py_NewRef(entry.key);
-            value = Py_NewRef(entry.value);
+    while (result == 0 && key == NULL && self->head != 0) {
+        int taken = take_entry(self, self->head, cause, &gone);
+        result = taken < 0 ? -1 : 0;
+        if (taken == 0) { /* else it had died */
+            Victim *victim = &gone.victims[gone.count - 1];
+            key = Py_NewRef(victim->key);
+            value = Py_NewRef(victim->value);
             self->evictions += cause == self->state->cause_size;
             result = forget_any_load(self, key);
         }
@@ -326,13 +354,15 @@ core_popitem(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *na
 
 /* A list of `(key, value, cause)` of all entries taken from a table, coldest first. */
 static PyObject *
-list_taken(Arrays *arrays, PyObject *cause)
+list_taken(Core *self, Arrays *arrays, PyObject *cause)
 {
     PyObject *list = PyList_New(0);
     uint32_t number = arrays->head;
     while (list != NULL && number != 0) {
         Entry *entry = &arrays->entries[number];
-        PyObject *item = PyTuple_Pack(3, entry->key, entry->value, cause);
+        PyObject *value = entry->value != NULL ? Py_NewRef(entry->value) : referent(arrays->refs[number]);
+        PyObject *item = value == NULL ? PyTuple_Pack(3, entry->key, Py_None, self->state->cause_collected) : PyTuple_Pack(3, entry->key, value, cause);
+        Py_XDECREF(value);
         if (item == NULL || PyList_Append(list, item) < 0) {
             Py_CLEAR(list);
         }
@@ -346,7 +376,7 @@ static void
 simplify(Core *self)
 {
     int loading = self->loading != NULL && PyDict_GET_SIZE(self->loading) > 0;
-    uint8_t simple = !self->weighs && !self->hooked && self->limit >= 1 && !loading;
+    uint8_t simple = !self->weighs && !self->hooked && self->limit >= 1 && !loading && !self->weak;
     STORE_RELAXED(&self->simple, simple);
 }
 
@@ -389,7 +419,7 @@ core_clear(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *name
     int result = 0;
     PyObject *list = NULL;
     if (on_remove != NULL && telling != NULL) {
-        list = list_taken(&arrays, self->state->cause_explicit);
+        list = list_taken(self, &arrays, self->state->cause_explicit);
         result = list == NULL ? -1 : 0;
     }
     arrays_release(&arrays);
