@@ -166,10 +166,22 @@ static PyType_Slot tlru_slots[] = {
     {0, NULL},
 };
 
+static PyMethodDef weak_methods[] = {
+    {"_strong_count", core_strong_count, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef weak_getset[] = {
+    {"currsize", core_currsize, NULL, "The number of entries held strongly, or what they weigh.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot weak_slots[] = {
     {Py_tp_doc, "An LRU mapping that holds what it has no room for weakly."},
     {Py_tp_traverse, core_traverse},
     {Py_tp_clear, core_clear_references},
+    {Py_tp_methods, weak_methods},
+    {Py_tp_getset, weak_getset},
     {0, NULL},
 };
 

@@ -115,6 +115,21 @@ hold_if_large(Core *self, Item *item)
     return large;
 }
 
+/* A weak cache gets a sense of time from the first row whose life is limited. */
+static int
+learn_of_time(Core *self, PyObject *life, Moment *now)
+{
+    if (!self->weak || self->timed || life == Py_None) {
+        return 0;
+    }
+    int unlimited = PyObject_RichCompareBool(life, self->state->infinity, Py_EQ);
+    if (unlimited != 0) {
+        return unlimited < 0 ? -1 : 0;
+    }
+    moment_release(now);
+    return get_sense_of_time(self) < 0 ? -1 : read_moment(self, now);
+}
+
 /* Store one exported row; nothing is evicted. */
 static int
 import_row(Core *self, PyObject *row, Moment *now, Gone *gone)
@@ -127,7 +142,7 @@ import_row(Core *self, PyObject *row, Moment *now, Gone *gone)
     }
     int result = -1, alive;
     int64_t hash = hash_key(self, key);
-    if (hash >= 0) {
+    if (hash >= 0 && learn_of_time(self, life, now) == 0) {
         Item item;
         item_init(&item, key, value, (uint32_t)hash);
         item.now.at = now->at;

@@ -75,17 +75,17 @@ gone_release(Gone *gone)
     }
 }
 
-/* A list of `(key, value, cause)`, or of `(key, value)` without causes, of the victims from `start` on. */
+/* A list of `(key, value, cause)` of the victims to be told of, or of `(key, value)` of those of one cause. */
 static PyObject *
-gone_list(Gone *gone, Py_ssize_t start, int causes)
+gone_list(Gone *gone, PyObject *only)
 {
     PyObject *list = PyList_New(0);
-    for (Py_ssize_t i = start; list != NULL && i < gone->count; i++) {
+    for (Py_ssize_t i = 0; list != NULL && i < gone->count; i++) {
         Victim *victim = &gone->victims[i];
-        if (causes && victim->cause == NULL) {
+        if (victim->cause == NULL || (only != NULL && victim->cause != only)) {
             continue;
         }
-        PyObject *item = causes ? PyTuple_Pack(3, victim->key, victim->value, victim->cause) : PyTuple_Pack(2, victim->key, victim->value);
+        PyObject *item = only != NULL ? PyTuple_Pack(2, victim->key, victim->value) : PyTuple_Pack(3, victim->key, victim->value, victim->cause);
         if (item == NULL || PyList_Append(list, item) < 0) {
             Py_CLEAR(list);
         }
@@ -116,7 +116,7 @@ gone_tell(Core *self, Gone *gone)
         /* What went wrong before comes first, but everybody is told. */
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
-        PyObject *list = gone_list(gone, 0, 1);
+        PyObject *list = gone_list(gone, NULL);
         gone_release(gone);
         gone_init(gone);
         result = list == NULL ? -1 : tell_list(self, on_remove, telling, list);

@@ -29,6 +29,20 @@ core_currsize(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+core_strong_count(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    Core *self = (Core *)op;
+    if (bury_dead(self) < 0 || (self->timed && expire_now(self) < 0)) {
+        return NULL;
+    }
+    uint32_t strong;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    strong = self->strong;
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromUnsignedLong(strong);
+}
+
+static PyObject *
 core_lacks_room(PyObject *op, PyObject *const *args, Py_ssize_t count)
 {
     Core *self = (Core *)op;

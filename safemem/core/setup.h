@@ -263,7 +263,7 @@ core_clear_references(PyObject *op)
     self->step_seconds = Py_HUGE_VAL;
     Py_CLEAR(self->ttu);
     if (self->mailbox != NULL) {
-        STORE_RELEASE(&((Mailbox *)self->mailbox)->closed, 1);
+        mailbox_close((Mailbox *)self->mailbox);
         Py_CLEAR(self->mailbox);
     }
     return 0;

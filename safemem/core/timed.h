@@ -58,7 +58,7 @@ core_expire(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *nam
     }
     Py_END_CRITICAL_SECTION();
     moment_release(&now);
-    PyObject *list = result < 0 ? NULL : gone_list(&gone, 0, 0);
+    PyObject *list = result < 0 ? NULL : gone_list(&gone, self->state->cause_expired);
     if (gone_finish(self, &gone, list == NULL ? -1 : 0) < 0) {
         Py_CLEAR(list);
     }

@@ -80,6 +80,14 @@ letters_release(Letter *letter)
     }
 }
 
+/* Nobody will read it any more. A reference killed by the collector keeps its callback, the mailbox: letters left in it would keep it. */
+static void
+mailbox_close(Mailbox *self)
+{
+    STORE_RELEASE(&self->closed, 1);
+    letters_release(mailbox_take(self));
+}
+
 static void
 mailbox_dealloc(PyObject *op)
 {
