@@ -27,6 +27,7 @@ __all__ = [
     "RemovalCause",
     "TLRUCore",
     "TTLCore",
+    "WeakCore",
     "call_key",
     "callable_core",
     "direct",
@@ -45,6 +46,7 @@ if TYPE_CHECKING or _wish == "1":
     from safemem.core._pure import LRUCore
     from safemem.core._seam import rebind
     from safemem.core._timed import TLRUCore, TTLCore
+    from safemem.core._weak import WeakCore
 
     NATIVE = False
     WHY = "SAFEMEM_PURE=1 asks for the pure core"
@@ -56,6 +58,7 @@ else:
             LRUCore,
             TLRUCore,
             TTLCore,
+            WeakCore,
             callable_core,
             direct,
             lru_wrapper,
@@ -72,6 +75,7 @@ else:
         from safemem.core._pure import LRUCore
         from safemem.core._seam import rebind
         from safemem.core._timed import TLRUCore, TTLCore
+        from safemem.core._weak import WeakCore
 
         NATIVE = False
         WHY = f"the compiled core is not installed: it is built where there is a C compiler ({error})"

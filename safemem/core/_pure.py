@@ -390,9 +390,12 @@ class LRUCore(Tables[K, V]):
             msg = f"getsizeof must return a finite number >= 0, got {weight!r}"
             raise ValueError(msg)
         if weight > self._maxsize:
-            msg = f"value too large: its size must be <= maxsize ({self._maxsize!r}), got {weight!r}"
-            raise ValueTooLargeError(msg)
+            self._refuse(value, weight)
         return weight
+
+    def _refuse(self, _value: V, weight: float) -> None:
+        msg = f"value too large: its size must be <= maxsize ({self._maxsize!r}), got {weight!r}"
+        raise ValueTooLargeError(msg)
 
     def _tell(self, gone: Gone) -> None:
         """Tell `on_remove` of removals, in their order, those made by a callback's own calls included; the lock is not held."""

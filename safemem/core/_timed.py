@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from safemem.core._causes import RemovalCause
 
-__all__ = ["TLRUCore", "TTLCore"]
+__all__ = ["TLRUCore", "TTLCore", "is_never", "life_until"]
 
 
 class _Never:
@@ -123,7 +123,7 @@ class TTLCore(LRUCore[K, V], Generic[K, V, T]):
         now = self._clock._now()
         if entry is None or not now < entry[DEADLINE]:
             raise KeyError(key)
-        return _life(entry[DEADLINE], now)
+        return life_until(entry[DEADLINE], now)
 
     # -- writing ------------------------------------------------------------------------------------------------------------------
 
@@ -259,7 +259,7 @@ class TTLCore(LRUCore[K, V], Generic[K, V, T]):
         """Return `(key, value, weight, remaining life or math.inf)` of every live entry, coldest first."""
         now = self._clock._now()
         entries = [entry for entry in self._snapshot() if now < entry[DEADLINE]]
-        return [(entry[KEY], entry[VALUE], entry[WEIGHT], _life(entry[DEADLINE], now)) for entry in entries]
+        return [(entry[KEY], entry[VALUE], entry[WEIGHT], life_until(entry[DEADLINE], now)) for entry in entries]
 
     def _import(self, rows: list[tuple[K, V, float, Any]]) -> None:
         """Store exported entries into this empty cache; nothing is weighed, evicted or told."""
@@ -305,5 +305,11 @@ class TLRUCore(TTLCore[K, V, T]):
             raise TypeError(msg) from None
 
 
-def _life(deadline: Any, now: Any) -> Any:
-    return _INFINITY if deadline is _NEVER else deadline - now
+def life_until(deadline: Any, now: Any) -> Any:
+    """Return what is left until a deadline; None is one that never comes."""
+    return _INFINITY if deadline is _NEVER or deadline is None else deadline - now
+
+
+def is_never(moment: Any) -> bool:
+    """Whether a deadline, or what is left until it, is without end."""
+    return moment is None or moment is _NEVER or bool(moment == _INFINITY)

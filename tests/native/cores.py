@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from safemem.core import _native, _pure, _timed
+from safemem.core import _native, _pure, _timed, _weak
 from safemem.core._clock import Clock
 
 
@@ -41,8 +41,16 @@ class PureTLRU(_timed.TLRUCore, _Bare):  # type: ignore[misc]
     """The pure core where a function says how long."""
 
 
+class NativeWeak(_native.WeakCore, _Bare):
+    """The native core that holds values weakly too."""
+
+
+class PureWeak(_weak.WeakCore, _Bare):  # type: ignore[misc]
+    """The pure core that holds values weakly too."""
+
+
 NATIVE = (NativeLRU, NativeTTL, NativeTLRU)
-PAIRS = {"lru": (PureLRU, NativeLRU), "ttl": (PureTTL, NativeTTL), "tlru": (PureTLRU, NativeTLRU)}
+PAIRS = {"lru": (PureLRU, NativeLRU), "ttl": (PureTTL, NativeTTL), "tlru": (PureTLRU, NativeTLRU), "weak": (PureWeak, NativeWeak)}
 
 
 def make(
