@@ -194,6 +194,8 @@ def test_a_key_with_a_changing_class() -> None:
     """An argument that becomes something else when it is hashed does no harm."""
     import gc
 
+    fillers: list[list[bytes]] = []
+
     class After:
         __slots__ = ()
 
@@ -205,6 +207,7 @@ def test_a_key_with_a_changing_class() -> None:
                 if type(self) is not After:
                     self.__class__ = After
                     gc.collect()
+                    fillers.append([b"\xff" * size for size in range(800, 1600, 8)])  # in the place of the class, if it has gone
                 return 1
 
         return Before()
