@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from safemem._finalize import finalize
 from safemem.caches.cached import cached
 from safemem.caches.flight import SingleFlight
 from safemem.caches.functions import lru_cache
@@ -16,6 +17,9 @@ from safemem.caches.properties import cached_property
 from safemem.caches.ttl import TLRUCache, TTLCache
 from safemem.core import RemovalCause
 from safemem.errors import CycleWarning, SafememError
+from safemem.weak.callbacks import DeadCallbackError, weak_callback
+from safemem.weak.identity import WeakIdentityDict, WeakIdentitySet
+from safemem.weak.registry import WeakRegistry
 
 if TYPE_CHECKING:
     from safemem.caches.stats import CacheStats
@@ -23,16 +27,22 @@ if TYPE_CHECKING:
 __all__ = [
     "CacheStats",
     "CycleWarning",
+    "DeadCallbackError",
     "LRUCache",
     "RemovalCause",
     "SafememError",
     "SingleFlight",
     "TLRUCache",
     "TTLCache",
+    "WeakIdentityDict",
+    "WeakIdentitySet",
+    "WeakRegistry",
     "cached",
     "cached_property",
+    "finalize",
     "lru_cache",
     "maintain",
+    "weak_callback",
 ]
 
 

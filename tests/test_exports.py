@@ -15,16 +15,22 @@ import safemem
 PUBLIC = {
     "CacheStats",
     "CycleWarning",
+    "DeadCallbackError",
     "LRUCache",
     "RemovalCause",
     "SafememError",
     "SingleFlight",
     "TLRUCache",
     "TTLCache",
+    "WeakIdentityDict",
+    "WeakIdentitySet",
+    "WeakRegistry",
     "cached",
     "cached_property",
+    "finalize",
     "lru_cache",
     "maintain",
+    "weak_callback",
 }
 
 # Parameters that may be given by position, and those that are keywords.
@@ -33,10 +39,15 @@ SIGNATURES = {
     "SingleFlight": "",
     "TLRUCache": "maxsize ttu timer getsizeof *, on_remove budget",
     "TTLCache": "maxsize ttl timer getsizeof *, on_remove budget",
+    "WeakIdentityDict": "data",
+    "WeakIdentitySet": "data",
+    "WeakRegistry": "data names *, on_remove",
     "cached": "maxsize *, ttl typed key cache cache_if timer on_remove budget",
     "cached_property": "func",
+    "finalize": "obj func args kwargs",
     "lru_cache": "maxsize typed",
     "maintain": "interval caches",
+    "weak_callback": "func *, owner on_dead",
 }
 
 # Classes whose instances the package makes.

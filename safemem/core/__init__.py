@@ -22,6 +22,8 @@ __all__ = [
     "BoundCore",
     "CallCore",
     "Clock",
+    "IdentityCore",
+    "IdentitySetCore",
     "LRUCore",
     "Memo",
     "RemovalCause",
@@ -43,6 +45,7 @@ _wish = os.environ.get("SAFEMEM_PURE", "")
 
 if TYPE_CHECKING or _wish == "1":
     from safemem.core._calling import BoundCore, CallCore, callable_core, direct, lru_wrapper, method_descriptor
+    from safemem.core._identity import IdentityCore, IdentitySetCore
     from safemem.core._pure import LRUCore
     from safemem.core._seam import rebind
     from safemem.core._timed import TLRUCore, TTLCore
@@ -55,6 +58,8 @@ else:
         from safemem.core._native import (
             BoundCore,
             CallCore,
+            IdentityCore,
+            IdentitySetCore,
             LRUCore,
             TLRUCore,
             TTLCore,
@@ -72,6 +77,7 @@ else:
         if _wish == "0":
             raise
         from safemem.core._calling import BoundCore, CallCore, callable_core, direct, lru_wrapper, method_descriptor
+        from safemem.core._identity import IdentityCore, IdentitySetCore
         from safemem.core._pure import LRUCore
         from safemem.core._seam import rebind
         from safemem.core._timed import TLRUCore, TTLCore

@@ -1,0 +1,180 @@
+"""The one way to attach clean-up to an object: knows forks and the end of the interpreter, never blocks, tells nobody who did not ask of errors.
+
+The registry of what is to be run is a dict whose changes are single steps of the interpreter: whoever takes an entry out runs it, so it runs
+once, and there is no lock that a finaliser, called by the collector in the middle of anything, could wait for.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import warnings
+import weakref
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from safemem._graph import held_by
+from safemem.core._report import report_unraisable
+from safemem.core._weakable import check_weakable
+from safemem.errors import CycleWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["finalize"]
+
+T = TypeVar("T")
+
+
+class _Entry:
+    """What one finaliser is to do."""
+
+    __slots__ = ("args", "atexit", "func", "kwargs", "number", "process", "ref")
+
+    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], number: int) -> None:
+        self.func = func
+        self.args = args
+        self.kwargs = kwargs
+        self.number = number
+        self.process = os.getpid()
+        self.atexit = True
+        self.ref: Any = None
+
+
+_registry: Final[dict[Any, _Entry]] = {}
+_numbers: Final = count()
+_watching = False
+
+
+class finalize(Generic[T]):  # noqa: N801 - the name of the class in weakref that it takes the place of
+    """Call a function when an object dies, or at exit if it lives that long; once at most.
+
+    As `weakref.finalize`, but
+
+    * what would keep the object alive for ever is refused: a bound method of it, a partial of one, the object among the arguments
+      (TypeError), and warned about if a closure captures it (`CycleWarning`);
+    * a forked child never runs what its parent attached: there `alive` is False and a call does nothing;
+    * one that is made late, when the interpreter's exit handlers are already running, still works when its object dies;
+    * an exception at exit goes to `sys.unraisablehook`, as one at the object's death does.
+
+    Finalisers still alive at exit, whose `atexit` is true, run in reverse order of creation.
+
+    >>> class Connection:
+    ...     pass
+    >>> connection = Connection()
+    >>> closing = finalize(connection, print, "closed")
+    >>> closing.alive
+    True
+    >>> del connection
+    closed
+    >>> closing.alive
+    False
+    """
+
+    __module__ = "safemem"
+    __slots__ = ("__weakref__",)
+
+    def __init__(self, obj: T, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+        check_weakable("obj", obj)
+        _check_callable(func)
+        _refuse_to_pin(obj, func, args, kwargs)
+        entry = _Entry(func, args, kwargs, next(_numbers))
+        _watch_exit()
+        _registry[self] = entry
+        entry.ref = weakref.ref(obj, self)
+
+    def __call__(self, _ref: object = None, /) -> Any:
+        """Call the function now, unless that has happened or it was detached; return its result, else None."""
+        entry = _registry.pop(self, None)
+        if entry is None or entry.process != os.getpid():
+            return None
+        return entry.func(*entry.args, **entry.kwargs)
+
+    def detach(self) -> tuple[T, Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None:
+        """Give the finaliser up; return `(obj, func, args, kwargs)`, or None if it was not alive."""
+        found = self.peek()
+        if found is None or _registry.pop(self, None) is None:
+            return None
+        return found
+
+    def peek(self) -> tuple[T, Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None:
+        """Return `(obj, func, args, kwargs)`, or None if it is not alive."""
+        entry = self._entry()
+        obj = None if entry is None else entry.ref()
+        return None if entry is None or obj is None else (obj, entry.func, entry.args, entry.kwargs)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it will still be called in this process."""
+        return self._entry() is not None
+
+    @property
+    def atexit(self) -> bool:
+        """Whether it is called at exit if the object lives that long; True at first, may be set."""
+        entry = self._entry()
+        return entry is not None and entry.atexit
+
+    @atexit.setter
+    def atexit(self, value: bool) -> None:
+        entry = self._entry()
+        if entry is not None:
+            entry.atexit = bool(value)
+
+    def _entry(self) -> _Entry | None:
+        entry = _registry.get(self)
+        return entry if entry is not None and entry.process == os.getpid() else None
+
+    def __repr__(self) -> str:
+        found = self.peek()
+        if found is None:
+            return f"<{type(self).__name__} object at {id(self):#x}; dead>"
+        return f"<{type(self).__name__} object at {id(self):#x}; for {type(found[0]).__name__!r} at {id(found[0]):#x}>"
+
+    def __reduce__(self) -> Any:
+        msg = "a finaliser cannot be copied or pickled: make another one for the other object"
+        raise TypeError(msg)
+
+
+def _check_callable(func: object) -> None:
+    if not callable(func):
+        msg = f"func must be callable, got {func!r}"
+        raise TypeError(msg)
+
+
+def _refuse_to_pin(obj: object, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise, or warn, if what is to be called holds the object, which would then never die."""
+    place = held_by(func, obj)
+    if place is None and any(argument is obj for argument in args):
+        place = "an argument"
+    elif place is None:
+        place = next((f"argument {name!r}" for name, value in kwargs.items() if value is obj), None)
+    if place is None:
+        return
+    rule = (
+        f"func keeps the {type(obj).__name__} object alive that it is to outlive ({place}): pass a function that takes what is to be cleaned"
+        " up, not the object, as in finalize(obj, os.close, obj.fd)"
+    )
+    if place.startswith(("its closure", "a default", "the default")):
+        warnings.warn(rule, CycleWarning, stacklevel=3)
+    else:
+        raise TypeError(rule)
+
+
+def _watch_exit() -> None:
+    global _watching  # noqa: PLW0603 - with the first finaliser, so that importing changes nothing in the process
+    if not _watching:
+        _watching = True
+        atexit.register(_run_at_exit)
+
+
+def _run_at_exit() -> None:
+    """Run what is left, the newest first, and what comes up meanwhile."""
+    while entries := [(entry.number, each) for each, entry in list(_registry.items()) if entry.atexit and entry.process == os.getpid()]:
+        _number, newest = max(entries)
+        try:
+            newest()
+        except BaseException as error:  # noqa: BLE001 - nobody is there to hear of it
+            report_unraisable(error)
+    # Modules are torn down in no useful order; those who die in that find this one only if it is held by what goes last.
+    sys.__dict__["_safemem_finalizers"] = _registry

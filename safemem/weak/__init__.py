@@ -1,0 +1,1 @@
+"""Weak callbacks, registries and identity containers."""
