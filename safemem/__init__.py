@@ -1,6 +1,7 @@
 """Caches that stay bounded, for programs that must run for months.
 
-Everything for everyday use is here; `CacheStats` is imported when first asked for, as its dependencies take longer to import than all the rest.
+Everything for everyday use is here; `CacheStats` and `WeakCacheStats` are imported when first asked for, as their dependencies take longer to
+import than all the rest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from safemem.caches.lru import LRUCache
 from safemem.caches.maintenance import maintain
 from safemem.caches.properties import cached_property
 from safemem.caches.ttl import TLRUCache, TTLCache
+from safemem.caches.weak import WeakCache
 from safemem.core import RemovalCause
 from safemem.errors import CycleWarning, SafememError
 from safemem.weak.callbacks import DeadCallbackError, weak_callback
@@ -22,7 +24,7 @@ from safemem.weak.identity import WeakIdentityDict, WeakIdentitySet
 from safemem.weak.registry import WeakRegistry
 
 if TYPE_CHECKING:
-    from safemem.caches.stats import CacheStats
+    from safemem.caches.stats import CacheStats, WeakCacheStats
 
 __all__ = [
     "CacheStats",
@@ -34,6 +36,8 @@ __all__ = [
     "SingleFlight",
     "TLRUCache",
     "TTLCache",
+    "WeakCache",
+    "WeakCacheStats",
     "WeakIdentityDict",
     "WeakIdentitySet",
     "WeakRegistry",
@@ -47,9 +51,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "CacheStats":
-        from safemem.caches.stats import CacheStats
+    if name in {"CacheStats", "WeakCacheStats"}:
+        from safemem.caches import stats
 
-        return CacheStats
+        return getattr(stats, name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

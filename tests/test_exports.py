@@ -22,6 +22,8 @@ PUBLIC = {
     "SingleFlight",
     "TLRUCache",
     "TTLCache",
+    "WeakCache",
+    "WeakCacheStats",
     "WeakIdentityDict",
     "WeakIdentitySet",
     "WeakRegistry",
@@ -39,6 +41,8 @@ SIGNATURES = {
     "SingleFlight": "",
     "TLRUCache": "maxsize ttu timer getsizeof *, on_remove budget",
     "TTLCache": "maxsize ttl timer getsizeof *, on_remove budget",
+    "WeakCache": "maxsize getsizeof *, ttl timer on_remove unweakable budget",
+    "cached": "maxsize *, ttl typed key cache cache_if weak timer on_remove budget",
     "WeakIdentityDict": "data",
     "WeakIdentitySet": "data",
     "WeakRegistry": "data names *, on_remove",
@@ -51,7 +55,7 @@ SIGNATURES = {
 }
 
 # Classes whose instances the package makes.
-WITHOUT_CALLERS = {"CacheStats", "RemovalCause"}
+WITHOUT_CALLERS = {"CacheStats", "RemovalCause", "WeakCacheStats"}
 
 # Names that __init__.py binds for its own annotations.
 FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}

@@ -56,7 +56,7 @@ def check_callable(name: str, value: object) -> None:
 
 
 class BoundedCache(_Base[K, V]):
-    """The part of `LRUCache`, `TTLCache` and `TLRUCache` that does not depend on how entries are kept."""
+    """The part of all caches that does not depend on how entries are kept."""
 
     _flights: SingleFlight[K]
 
@@ -273,7 +273,11 @@ class BoundedCache(_Base[K, V]):
         if not 0 <= fraction <= 1:
             msg = f"fraction must be between 0 and 1, got {fraction!r}"
             raise ValueError(msg)
-        return self._let_go(math.ceil(len(self) * fraction))
+        return self._let_go(math.ceil(self._held() * fraction))
+
+    def _held(self) -> int:
+        """Return how many entries there are to let go of."""
+        return len(self)
 
     def _let_go(self, number: int) -> int:
         if not self._hooked:

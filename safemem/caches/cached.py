@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from safemem.caches.base import check_callable, check_maxsize
 from safemem.caches.lru import LRUCache
 from safemem.caches.ttl import TTLCache, check_ttl
+from safemem.caches.weak import WeakCache
 from safemem.caches.wrappers import AsyncCachedFunction, CachedFunction, Settings
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def cached(
     key: Callable[..., Any] | None = None,
     cache: MutableMapping[Any, Any] | Callable[[], MutableMapping[Any, Any]] | None = None,
     cache_if: Callable[[Any], object] | None = None,
+    weak: bool = False,
     timer: Callable[[], Any] = time.monotonic,
     on_remove: Callable[[Any, Any, RemovalCause], object] | None = None,
     budget: Budget | None = None,
@@ -50,6 +52,7 @@ def cached(
     key: Callable[..., Any] | None = None,
     cache: Any = None,
     cache_if: Callable[[Any], object] | None = None,
+    weak: Any = False,
     timer: Callable[[], Any] = time.monotonic,
     on_remove: Callable[[Any, Any, RemovalCause], object] | None = None,
     budget: Budget | None = None,
@@ -76,6 +79,8 @@ def cached(
         cache: a mapping to use instead, one of cachetools or a dict too (it is locked around each access); on methods a function without
             arguments that returns a new one for each instance.
         cache_if: called with each new result; if it returns something false the result is returned but not kept.
+        weak: keep results in a `WeakCache`: beyond `maxsize` they are still found for as long as anybody else holds them, so that nobody is
+            handed a second copy of what another one still uses.
         timer: what `ttl` is measured with.
         on_remove: see `LRUCache`.
         budget: a memory budget for the caches to take part in.
@@ -99,6 +104,9 @@ def cached(
         check_maxsize(maxsize)
     if ttl is not None:
         check_ttl(ttl)
+    if not isinstance(weak, bool):
+        msg = f"weak must be True or False, got {weak!r}"
+        raise TypeError(msg)
     for name, value in {"key": key, "cache_if": cache_if, "on_remove": on_remove, "timer": timer}.items():
         if value is not None:
             check_callable(name, value)
@@ -106,9 +114,9 @@ def cached(
     mapping: Any = cache
     make_cache: Callable[[], MutableMapping[Any, Any]]
     if cache is None:
-        make_cache = _CacheMaker(math.inf if maxsize is None else maxsize, ttl, timer, on_remove, budget)
+        make_cache = _CacheMaker(math.inf if maxsize is None else maxsize, ttl, timer, weak, on_remove=on_remove, budget=budget)
     else:
-        _check_cache(cache, maxsize=maxsize, ttl=ttl, on_remove=on_remove, budget=budget)
+        _check_cache(cache, maxsize=maxsize, ttl=ttl, weak=weak or None, on_remove=on_remove, budget=budget)
         make_cache = (lambda: mapping) if shared else mapping
         maxsize = getattr(mapping, "maxsize", None) if shared else None
     settings = Settings(make_cache=make_cache, shared=shared, maxsize=maxsize, typed=typed, key=key, cache_if=cache_if)
@@ -121,17 +129,16 @@ cached.__module__ = "safemem"
 class _CacheMaker:
     """Makes the caches of one decorated function."""
 
-    __slots__ = ("_args", "_budget", "_on_remove", "_ttl")
+    __slots__ = ("_kind", "_options")
 
-    def __init__(self, maxsize: float, ttl: Any, timer: Callable[[], Any], on_remove: Any, budget: Budget | None) -> None:
-        self._args: tuple[Any, ...] = (maxsize,) if ttl is None else (maxsize, ttl, timer)
-        self._ttl = ttl
-        self._on_remove = on_remove
-        self._budget = budget
+    def __init__(self, maxsize: float, ttl: Any, timer: Callable[[], Any], weak: bool, **others: Any) -> None:
+        self._kind: Any = WeakCache if weak else LRUCache if ttl is None else TTLCache
+        self._options: dict[str, Any] = {"maxsize": maxsize, **others}
+        if weak or ttl is not None:
+            self._options |= {"ttl": ttl, "timer": timer}
 
     def __call__(self) -> MutableMapping[Any, Any]:
-        kind: Any = LRUCache if self._ttl is None else TTLCache
-        return kind(*self._args, on_remove=self._on_remove, budget=self._budget)  # type: ignore[no-any-return]
+        return self._kind(**self._options)  # type: ignore[no-any-return]
 
 
 def _check_cache(cache: Any, *, maxsize: Any, **others: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CacheStats"]
+__all__ = ["CacheStats", "WeakCacheStats"]
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,27 @@ class CacheStats:
         """The share of lookups that were hits; 0.0 before the first lookup."""
         lookups = self.hits + self.misses
         return self.hits / lookups if lookups else 0.0
+
+
+@dataclass(frozen=True)
+class WeakCacheStats(CacheStats):
+    """What a `WeakCache` has counted; `currsize` and `maxsize` are about the values it holds strongly.
+
+    Attributes:
+        strong: number of entries held strongly now.
+        revived: hits on a value that only others held.
+
+    >>> from safemem import WeakCache
+    >>> cache = WeakCache(maxsize=0)
+    >>> cache["now"] = now = set()
+    >>> cache["now"] is now
+    True
+    >>> stats = cache.stats()
+    >>> stats.strong, stats.revived, stats.hits
+    (0, 1, 1)
+    """
+
+    __module__ = "safemem"
+
+    strong: int
+    revived: int

@@ -15,7 +15,7 @@ from cachetools import CacheInfo
 from safemem._compat import MISSING
 from safemem.caches.base import BoundedCache
 from safemem.caches.flight import SingleFlight
-from safemem.core import direct, new_lock
+from safemem.core import WeakCore, direct, new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -77,18 +77,19 @@ def store_for(mapping: Any, keep_if: KeepIf) -> Store:
 class OwnStore:
     """Results in a cache of this package."""
 
-    __slots__ = ("_keep_if", "direct", "get", "mapping")
+    __slots__ = ("_finds", "_keep_if", "direct", "get", "mapping")
 
     def __init__(self, cache: BoundedCache[Any, Any], keep_if: KeepIf) -> None:
         self.mapping: BoundedCache[Any, Any] = cache
         self.direct = direct(cache)
         self.get = cache.get
         self._keep_if = keep_if
+        self._finds = isinstance(cache, WeakCore)  # what it does not keep too
 
     def load(self, key: Any, make: Callable[[], Any]) -> Any:
         """See `Store`."""
         cache = self.mapping
-        if not cache._maxsize:  # nothing is to be kept, so nothing is shared either
+        if not cache._maxsize and not self._finds:  # nothing is to be kept, so nothing is shared either
             return make()
         keep_if = self._keep_if
         return cache._flights.do(key, lambda: cache._load(key, make, keep_if))
@@ -96,7 +97,7 @@ class OwnStore:
     async def aload(self, key: Any, make: Callable[[], Awaitable[Any]]) -> Any:
         """See `Store`."""
         cache = self.mapping
-        if not cache._maxsize:
+        if not cache._maxsize and not self._finds:
             return await make()
         keep_if = self._keep_if
         return await cache._flights.ado(key, lambda: cache._aload(key, make, keep_if))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from safemem.core import RemovalCause
     from safemem.core._budget import Budget
 
-__all__ = ["TLRUCache", "TTLCache"]
+__all__ = ["TLRUCache", "TTLCache", "TimedCache", "check_ttl"]
 
 
 def check_ttl(ttl: Any) -> None:
@@ -36,8 +36,8 @@ def check_ttl(ttl: Any) -> None:
         raise ValueError(msg)
 
 
-class _TimedCache(BoundedCache[K, V], Generic[K, V, T]):
-    """What `TTLCache` and `TLRUCache` share."""
+class TimedCache(BoundedCache[K, V], Generic[K, V, T]):
+    """What `TTLCache`, `TLRUCache` and `WeakCache` share."""
 
     __slots__ = ()
 
@@ -78,7 +78,7 @@ class _TimedCache(BoundedCache[K, V], Generic[K, V, T]):
 
 
 @rebind
-class TTLCache(TTLCore[K, V, T], _TimedCache[K, V, T]):
+class TTLCache(TTLCore[K, V, T], TimedCache[K, V, T]):
     """An LRU mapping whose entries expire `ttl` after they were stored.
 
     A drop-in for `cachetools.TTLCache`. What has expired is never found; it is removed by the next write, `len()`, `expire()` or by
@@ -173,7 +173,7 @@ class TTLCache(TTLCore[K, V, T], _TimedCache[K, V, T]):
 
 
 @rebind
-class TLRUCache(TLRUCore[K, V, T], _TimedCache[K, V, T]):
+class TLRUCache(TLRUCore[K, V, T], TimedCache[K, V, T]):
     """An LRU mapping whose entries expire each at a time of its own, given by a function when they are stored.
 
     A drop-in for `cachetools.TLRUCache`. Expiry is as for `TTLCache`, everything else as for `LRUCache`.

@@ -282,7 +282,7 @@ def test_getsizeof_method_of_a_subclass(kind: Kind) -> None:
 
 def test_getsizeof_may_be_given_by_position(kind: Kind) -> None:
     """The positional parameters are those of cachetools."""
-    required = [5, *kind.arguments().values()]
+    required = [5, *kind.required()]
     cache = kind.cls(*required, weigh)
     cache["a"] = 4
     assert (cache.maxsize, cache.currsize) == (5, 4)

@@ -204,7 +204,7 @@ def test_unknown_keywords(kind: Kind) -> None:
 
 def test_on_remove_and_budget_are_keywords(kind: Kind) -> None:
     """What cachetools does not have is keyword-only."""
-    positional = [5, *kind.arguments().values(), None]
+    positional = [5, *kind.required(), None]
     kind.cls(*positional)
     with pytest.raises(TypeError, match="positional"):
         kind.cls(*positional, print)

@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 from helpers.clock import Clock
-from helpers.kinds import Kind, watched
+from helpers.kinds import LRU, TIMED, WEAK, Kind, watched
 from helpers.recorder import Recorder
 
 from safemem import LRUCache, TTLCache
+
+# Those that remove an entry to keep their bound; a WeakCache only stops keeping its value alive, and nobody is asked.
+REMOVING = [kind for kind in (LRU, *TIMED) if kind is not WEAK]
+removing = pytest.mark.parametrize("kind", REMOVING, ids=str)
 
 
 def test_missing_is_called_by_item_access_only(kind: Kind) -> None:
@@ -66,6 +70,7 @@ def test_missing_may_raise(kind: Kind) -> None:
     assert not isinstance(caught.value, KeyError)
 
 
+@removing
 def test_popitem_override_sees_evictions(kind: Kind, told: Recorder) -> None:
     """A subclass that overrides popitem sees each eviction, and on_remove is still told that it was for SIZE."""
     seen: list[tuple[str, int]] = []
@@ -86,6 +91,7 @@ def test_popitem_override_sees_evictions(kind: Kind, told: Recorder) -> None:
     assert told.take() == [("c", 3, "EXPLICIT")]
 
 
+@removing
 def test_popitem_override_may_choose_the_victim(kind: Kind) -> None:
     """A popitem that evicts the hottest instead makes an MRU cache."""
 
@@ -101,6 +107,7 @@ def test_popitem_override_may_choose_the_victim(kind: Kind) -> None:
     assert list(cache) == ["a", "b", "e"]
 
 
+@removing
 def test_popitem_override_that_raises(kind: Kind) -> None:
     """What an overridden popitem raises reaches who stores; the bound holds and the cache is whole."""
 
@@ -134,6 +141,7 @@ def test_popitem_override_that_puts_back(kind: Kind) -> None:
     cache._check()
 
 
+@removing
 def test_delitem_override_sees_evictions(kind: Kind) -> None:
     """A subclass that overrides __delitem__ sees evictions, popitem() and pop()."""
     seen: list[str] = []

@@ -44,7 +44,7 @@ OUTER: dict[str, Operation] = {
     "copy": lambda cache, _key: cache.copy(),
     "in": lambda cache, key: key in cache,
     "init": lambda cache, _key: cache.__init__(
-        SIZE, *([5] if hasattr(cache, "ttl") else [lambda _k, _v, now: now + 5] if hasattr(cache, "ttu") else [])
+        SIZE, **({"ttl": 5} if hasattr(cache, "ttl") else {"ttu": lambda _k, _v, now: now + 5} if hasattr(cache, "ttu") else {})
     ),
 }
 

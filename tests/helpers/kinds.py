@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from safemem import LRUCache, TLRUCache, TTLCache
+from safemem import LRUCache, TLRUCache, TTLCache, WeakCache
 
 from .clock import Clock
 
@@ -51,8 +51,12 @@ class Kind:
         """The keywords that this class needs beside those that every class has."""
         if not self.timed:
             return {}
-        life = {"ttl": ttl} if self.cls is TTLCache else {"ttu": for_ever if ttl == math.inf else LivesFor(ttl)}
+        life = {"ttl": ttl} if self.cls is not TLRUCache else {"ttu": for_ever if ttl == math.inf else LivesFor(ttl)}
         return {**life, "timer": clock or Clock()}
+
+    def required(self) -> list[Any]:
+        """Those of them that can be given by position, after `maxsize`."""
+        return [] if self.cls is WeakCache else list(self.arguments().values())
 
     def make(self, maxsize: float = 100, *, ttl: float = math.inf, clock: Callable[[], float] | None = None, **options: Any) -> Any:
         """Make a cache; a test that ends with an inconsistent one fails."""
@@ -86,8 +90,9 @@ class SubKind(Kind):
 LRU = Kind(LRUCache)
 TTL = Kind(TTLCache)
 TLRU = Kind(TLRUCache)
-KINDS = (LRU, TTL, TLRU)
-TIMED = (TTL, TLRU)
+WEAK = Kind(WeakCache)
+KINDS = (LRU, TTL, TLRU, WEAK)
+TIMED = (TTL, TLRU, WEAK)
 
 
 def watched(cache: Any) -> Any:
