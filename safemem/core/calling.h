@@ -275,6 +275,21 @@ is_core(State *state, PyObject *object)
     return LIKELY(base == state->lru_type || base == state->ttl_type) || PyObject_TypeCheck(object, state->lru_type);
 }
 
+/* What the memo of a handle has for us to look into, a new reference. Where there is a GIL nothing can happen on the way. */
+static inline PyObject *
+cache_behind(State *state, PyObject *handle)
+{
+#ifdef Py_GIL_DISABLED
+    PyObject *memo = take_slot(handle, state->handle_owned);
+    PyObject *cache = memo != NULL && Py_TYPE(memo) == (PyTypeObject *)state->memo_type ? take_slot(memo, state->memo_direct) : NULL;
+    Py_XDECREF(memo);
+    return cache;
+#else
+    PyObject *memo = peek_slot(handle, state->handle_owned);
+    return memo != NULL && Py_TYPE(memo) == (PyTypeObject *)state->memo_type ? take_slot(memo, state->memo_direct) : NULL;
+#endif
+}
+
 /* The cache of an owner, a new reference. NULL: it has none, or none to look into from here, or an exception is set. */
 static inline Core *
 cache_of(Call *self, PyObject *owner)
@@ -285,9 +300,7 @@ cache_of(Call *self, PyObject *owner)
     if (handle == NULL) {
         return NULL;
     }
-    PyObject *memo = is_handle_of(state, handle, owners, owner) ? take_slot(handle, state->handle_owned) : NULL;
-    PyObject *cache = memo != NULL && Py_TYPE(memo) == (PyTypeObject *)state->memo_type ? take_slot(memo, state->memo_direct) : NULL;
-    Py_XDECREF(memo);
+    PyObject *cache = LIKELY(is_handle_of(state, handle, owners, owner)) ? cache_behind(state, handle) : NULL;
     Py_DECREF(handle);
     if (cache != NULL && UNLIKELY(!is_core(state, cache))) {
         Py_CLEAR(cache);
