@@ -19,6 +19,9 @@ ROWS: tuple[str, ...] = (
     "pinned_instances",
     "byte_bound",
     "stampede",
+    "registry",
+    "identity_map",
+    "big_objects",
 )
 
 

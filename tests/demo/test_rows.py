@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from safemem import LRUCache
-from safemem.demo import ROWS, byte_bound, growing_dict, load_rows, pinned_instances, stampede
+from safemem import LRUCache, WeakCache
+from safemem.demo import ROWS, big_objects, byte_bound, growing_dict, identity_map, load_rows, pinned_instances, registry, stampede
 from safemem.demo.corpus import Corpus
 from safemem.demo.measure import weigh
 from safemem.demo.row import Row
@@ -113,6 +113,27 @@ class TestTheLeakOfEachRow:
         assert outcome.safemem.left.facts == {"copies at once": 1}
         assert outcome.usual.left.facts["copies at once"] <= outcome.usual.left.built
 
+    def test_a_registry_never_forgets(self, corpus):
+        """The dict has every document that was ever open, the weak registry none that is closed."""
+        outcome = run(registry.ROW, corpus)
+        assert outcome.usual.left.live == FILES
+        assert outcome.safemem.left.live == 0
+
+    def test_an_identity_map_keeps_every_name(self, corpus, monkeypatch):
+        """The dict has every symbol there ever was; the cache hands out the same objects and keeps as many as it may."""
+        monkeypatch.setattr(identity_map, "recent", WeakCache(8))
+        outcome = run(identity_map.ROW, corpus)
+        assert outcome.usual.left.live == outcome.usual.left.built > 8
+        assert outcome.safemem.left.live == 8
+        assert outcome.usual.answer == outcome.safemem.answer
+
+    def test_big_objects_are_made_again(self, corpus):
+        """What lru_cache let go of while it was in use exists twice; the weak cache makes each text once while anybody reads it."""
+        outcome = run(big_objects.ROW, corpus)
+        assert outcome.usual.left.facts["copies at once"] > 1
+        assert outcome.safemem.left.facts["copies at once"] == 1
+        assert outcome.safemem.left.built < outcome.usual.left.built
+
 
 class TestSabotage:
     """The criterion of each row fails when the safemem way does not keep its promise."""
@@ -124,6 +145,9 @@ class TestSabotage:
             (pinned_instances, lambda: {"SafememIndexer": pinned_instances.UsualIndexer}, "40 indexers, 0 allowed"),
             (byte_bound, lambda: {"recent": LRUCache(math.inf, getsizeof=weigh), "BYTES": 50_000}, "bytes, 50,000 allowed"),
             (stampede, lambda: {"index_safemem": stampede.Index}, "16 computations, 1 allowed"),
+            (registry, lambda: {"open_documents": registry.documents}, "40 documents, 0 allowed"),
+            (identity_map, lambda: {"recent": WeakCache(math.inf), "BOUND": 8}, "symbols, 8 allowed"),
+            (big_objects, lambda: {"load_safemem": big_objects.load_usual}, "copies of a text at once, 1 allowed"),
         ],
         ids=ROWS,
     )
