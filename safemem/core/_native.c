@@ -26,6 +26,7 @@
        parts.h    the key of a call, without making it
        ready.h    a coroutine whose result is known
        calling.h  decorated functions
+       identity.h  what belongs to objects found by identity
        lru_wrapper.h   functools.lru_cache's
 
    The rules that keep it right, in every function:
@@ -38,6 +39,7 @@
 
 #include "calling.h"
 #include "check.h"
+#include "identity.h"
 #include "lru_wrapper.h"
 
 /* -- types ------------------------------------------------------------------------------------------------------------------------------ */
@@ -389,6 +391,7 @@ import_objects(State *state)
     state->clock_type = take_from("safemem.core._clock", "Clock");
     state->too_large = take_from("safemem.errors", "ValueTooLargeError");
     state->missing = take_from("safemem._compat", "MISSING");
+    state->unweakable = take_from("safemem.core._weakable", "unweakable");
     state->never = take_from("safemem.core._calls", "NEVER");
     state->tell = take_from("safemem.core._calls", "tell");
     state->after = take_from("safemem.core._calls", "after");
@@ -455,6 +458,8 @@ native_exec(PyObject *module)
     state->call_type = make_type(module, &call_spec, NULL);
     state->bound_type = make_type(module, &bound_spec, NULL);
     state->wrapper_type = make_type(module, &wrapper_spec, NULL);
+    state->owners_set_type = make_type(module, &owners_set_spec, NULL);
+    state->owners_dict_type = state->owners_set_type == NULL ? NULL : make_type(module, &owners_spec, state->owners_set_type);
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_TYPES(WAS_MADE)
 #undef WAS_MADE

@@ -19,6 +19,8 @@ typedef struct {
     PyTypeObject *bound_type;
     PyTypeObject *ready_type;
     PyTypeObject *wrapper_type;
+    PyTypeObject *owners_set_type;
+    PyTypeObject *owners_dict_type;
 
     /* Objects of others. They never lead back to this module and stay until it is freed, so that late finalisers find them. */
     PyObject *monotonic; /* time.monotonic */
@@ -26,6 +28,7 @@ typedef struct {
     Py_ssize_t now_offset; /* of the slot Clock._now */
     PyObject *too_large;   /* ValueTooLargeError */
     PyObject *missing;     /* MISSING */
+    PyObject *unweakable;  /* see _weakable.py */
     PyObject *never;       /* a deadline later than any time */
     PyObject *tell;        /* see _calls.py */
     PyObject *after;       /* see _calls.py */
@@ -77,10 +80,11 @@ typedef struct {
 } State;
 
 /* Every object in the state, for traversing and clearing: types first, then those that stay until the end. */
-#define STATE_TYPES(DO) DO(lru_type) DO(ttl_type) DO(tlru_type) DO(weak_type) DO(mailbox_type) DO(walk_type) DO(call_type) DO(bound_type) DO(ready_type) DO(wrapper_type)
+#define STATE_TYPES(DO) DO(lru_type) DO(ttl_type) DO(tlru_type) DO(weak_type) DO(mailbox_type) DO(walk_type) DO(call_type) DO(bound_type) DO(ready_type) DO(wrapper_type) \
+    DO(owners_set_type) DO(owners_dict_type)
 
 #define STATE_OBJECTS(DO)                                                                                                             \
-    DO(monotonic) DO(clock_type) DO(too_large) DO(missing) DO(never) DO(tell) DO(after) DO(life) DO(heappush) DO(heappop) DO(heapify)  \
+    DO(monotonic) DO(clock_type) DO(too_large) DO(missing) DO(unweakable) DO(never) DO(tell) DO(after) DO(life) DO(heappush) DO(heappop) DO(heapify)  \
     DO(infinity) DO(zero) DO(one) DO(cause_size) DO(cause_expired) DO(cause_explicit) DO(cause_replaced) DO(cause_collected) DO(str_now) DO(str_read)     \
     DO(str_own) DO(str_missing) DO(str_getsizeof) DO(str_make_room) DO(str_popitem_hooked) DO(str_expire) DO(str_pop) DO(str_pop_hooked)                 \
     DO(str_setdefault) DO(str_dispatch) DO(str_call_for) DO(str_load) DO(str_load_for) DO(str_direct) DO(keywords) DO(mark)           \
