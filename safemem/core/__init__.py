@@ -55,10 +55,11 @@ if TYPE_CHECKING or _wish == "1":
     WHY = "SAFEMEM_PURE=1 asks for the pure core"
 else:
     try:
-        from safemem.core._identity import IdentityCore, IdentitySetCore
         from safemem.core._native import (
             BoundCore,
             CallCore,
+            IdentityCore,
+            IdentitySetCore,
             LRUCore,
             TLRUCore,
             TTLCore,

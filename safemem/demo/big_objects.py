@@ -59,7 +59,7 @@ def read_together(job: Job, load: Callable[[Corpus, str], Text]) -> Answer:
 
 def excess(left: Left) -> str:
     """Complain about copies of what was there, and about what nobody reads any more."""
-    return more_than(1, left.facts["copies at once"], "copies of a text at once") or more_than(BOUND, left.live, "texts")
+    return more_than(1, left.facts.get("copies at once", 0), "copies of a text at once") or more_than(BOUND, left.live, "texts")
 
 
 ROW = Row(
