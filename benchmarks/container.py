@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 import psutil
 
 from benchmarks.clock import now
-from benchmarks.keys import text
+from benchmarks.keys import Thing, text
 from benchmarks.peers import Offer, load_one
 from benchmarks.sampling import VALUE, Subject, compile_sample
 
@@ -31,14 +31,28 @@ def _store(offer: Offer, subject: Subject, keys: Iterable[Hashable], value: obje
     compile_sample(statement)([keys], subject.it, value, subject.tick)
 
 
+def _values(kind: str, n: int) -> list[object]:
+    """Return a value for each entry: the same for all, or for weak containers, which do not keep them, one for each."""
+    return [Thing(i) for i in range(n)] if kind == "weak" else [VALUE] * n
+
+
+def _pair_up(offer: Offer, kind: str, keys: list[str], values: list[object]) -> object:
+    if kind != "weak":
+        return _fill(offer, kind, len(keys), keys)
+    it = offer.make(len(keys))
+    for key, value in zip(keys, values, strict=True):
+        it[key] = value
+    return it
+
+
 def rss(offer: Offer, kind: str, n: int) -> list[float]:
     """Return the bytes for each entry by which the process grew; keys and values were there before."""
-    keys = [text(i) for i in range(n)]
-    _fill(offer, kind, 1000, keys[:1000])  # whatever is needed once
+    keys, values = [text(i) for i in range(n)], _values(kind, n)
+    _pair_up(offer, kind, keys[:1000], values[:1000])  # whatever is needed once
     gc.collect()
     process = psutil.Process()
     before = process.memory_info().rss
-    kept = _fill(offer, kind, n, keys)
+    kept = _pair_up(offer, kind, keys, values)
     gc.collect()
     grown = process.memory_info().rss - before
     del kept
@@ -47,11 +61,11 @@ def rss(offer: Offer, kind: str, n: int) -> list[float]:
 
 def traced(offer: Offer, kind: str, n: int) -> list[float]:
     """Return the bytes for each entry that Python's allocators gave out; keys and values were there before."""
-    keys = [text(i) for i in range(n)]
+    keys, values = [text(i) for i in range(n)], _values(kind, n)
     gc.collect()
     tracemalloc.start(1)
     before, _ = tracemalloc.get_traced_memory()
-    kept = _fill(offer, kind, n, keys)
+    kept = _pair_up(offer, kind, keys, values)
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     del kept

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Hashable
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["BLOCK", "KeyMaker", "Keys", "absent", "equal", "hot", "number", "once", "pair", "same", "text", "turnover"]
+__all__ = ["BLOCK", "KeyMaker", "Keys", "Thing", "absent", "equal", "hot", "number", "once", "pair", "same", "text", "thing", "turnover"]
 
 # Keys are asked for in blocks of this many, so that a sample can be cut to length whatever the number of entries.
 BLOCK = 100
@@ -31,6 +31,19 @@ def text(number: int) -> str:
 
 def number(number: int) -> int:
     return 1_000_000 + number
+
+
+class Thing:
+    """What a weak container may hold: an object that can be weakly referenced."""
+
+    __slots__ = ("__weakref__", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def thing(number: int) -> Thing:
+    return Thing(number)
 
 
 def pair(number: int) -> tuple[str, int]:

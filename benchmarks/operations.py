@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.keys import KeyMaker, absent, equal, hot, number, once, pair, same, text, turnover
+from benchmarks.keys import KeyMaker, absent, equal, hot, number, once, pair, same, text, thing, turnover
 
 __all__ = ["GROUPS", "OPERATIONS", "Operation"]
 
@@ -49,6 +49,7 @@ GROUPS = {
     "lru": "LRU cache",
     "ttl": "TTL cache",
     "lru_cache": "Functions, with the contract of `functools.lru_cache`",
+    "weak": "Weak containers",
     "cached": "Functions, methods and coroutine functions, with `cached`",
 }
 
@@ -169,4 +170,20 @@ _CACHED = (
     Operation("cached-coroutine", _MANY, "`await f(k)`, hit", "coroutine", "await", same(text), "value"),
 )
 
-OPERATIONS = (*_LRU, *_TTL, *_LRU_CACHE, *_CACHED)
+_BARE = "`WeakCache(0)`"
+_TIGHT = "`WeakCache(n / 8)`, values that others hold"
+_WEAK = (
+    Operation("weak-hit", _FEW, "`WeakCache(n)`: `c[k]`, hit", "weak", "getitem", same(text), "value"),
+    Operation("weak-hit", _MANY, "`WeakCache(n)`: `c[k]`, hit", "weak", "getitem", same(text), "value"),
+    Operation("weak-bare-hit", _FEW, f"{_BARE}: `c[k]`, hit", "weak bare", "getitem", same(text), "value"),
+    Operation("weak-tight-hit", _FEW, f"{_TIGHT}: `c[k]`, hit", "weak tight", "getitem", same(text), "value"),
+    Operation("weak-get-miss", _FEW, "`WeakCache(n)`: `c.get(k)`, miss", "weak", "get", absent(text), "none"),
+    Operation("weak-set", _FEW, "`WeakCache(n)`: `c[k] = v`, key is there", "weak", "set", same(text)),
+    Operation("weak-bare-set", _FEW, f"{_BARE}: `c[k] = v`, key is there", "weak bare", "set", same(text)),
+    Operation("weak-pop", _FEW, "`WeakCache(n)`: `c.pop(k)`, then `c[k] = v`", "weak", "pop", same(text)),
+    Operation("weak-bare-die", _FEW, f"{_BARE}: `c[k] = Value()`, which dies when the next one comes", "weak bare", "die", same(text)),
+    Operation("weak-owners-hit", _FEW, "`WeakIdentityDict()`: `c[o]`, hit", "weak owners", "getitem", same(thing), "value"),
+    Operation("weak-owners-set", _FEW, "`WeakIdentityDict()`: `c[o] = v`, owner is there", "weak owners", "set", same(thing)),
+)
+
+OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.clock import now
-from benchmarks.keys import Keys
+from benchmarks.keys import Keys, Thing
 from benchmarks.operations import Operation
 from benchmarks.peers import Offer, Peer
 from benchmarks.results import ANY
@@ -22,11 +22,12 @@ __all__ = ["LOOP", "VALUE", "Effort", "Samples", "Subject", "compile_sample", "c
 LOOP = "loop alone"
 
 VALUE = "value"
+_WEAKABLE = Thing(0)
 
 # Blocks of keys that are gone through before each sample.
 _WARM_UP = 10
 
-_EXPECTED = {"value": VALUE, "none": None, "true": True, "false": False}
+_EXPECTED = {"none": None, "true": True, "false": False}
 
 # Functions get `c`, a container, under the names that suit them too.
 _SAMPLE = """
@@ -57,12 +58,18 @@ class Samples(NamedTuple):
     values: list[float]
 
 
+class _Mortal:
+    """A value that nobody keeps."""
+
+    __slots__ = ("__weakref__",)
+
+
 def compile_sample(statement: str) -> Callable[..., Any]:
     """Return a function of (blocks of keys, subject, value, clock) that returns the seconds it took, a coroutine function if need be.
 
     Each has code of its own: the interpreter adapts code to what it meets, and what it learnt with one library must not meet another.
     """
-    names: dict[str, Any] = {"now": now}
+    names: dict[str, Any] = {"now": now, "Mortal": _Mortal}
     exec(_SAMPLE.format(kind=_kind(statement), statement=statement), names)
     return names["sample"]  # type: ignore[no-any-return]
 
@@ -114,6 +121,7 @@ class _Contestant:
         self.values: list[float] = []
         self.inner_loops = len(keys.asked[0]) * (operation.n if operation.entrywise else 1)
         self._operation = operation
+        self._value: object = _WEAKABLE if operation.group == "weak" else VALUE
         self._runner = runner
         self._statement = statement
         self._sample = compile_sample(statement)
@@ -127,7 +135,7 @@ class _Contestant:
     def _time(self, blocks: Iterable[Sequence[Hashable]], sample: Callable[..., Any]) -> float:
         subject = self._subject
         it, tick = (None, None) if subject is None else (subject.it, subject.tick)
-        seconds = sample(blocks, it, VALUE, tick)
+        seconds = sample(blocks, it, self._value, tick)
         return float(self._runner.run(seconds) if asyncio.iscoroutine(seconds) else seconds)
 
     def _check(self, keys: Keys) -> None:
@@ -136,8 +144,8 @@ class _Contestant:
             return
         names: dict[str, Any] = {}
         exec(f"{_kind(self._statement)} ask(c, v, keys):\n    f = o = c\n    return [{self._statement} for k in keys]", names)
-        calls, expected = self._subject.calls, _EXPECTED[self._operation.expect]
-        answers = names["ask"](self._subject.it, VALUE, itertools.chain.from_iterable(keys.asked))
+        calls, expected = self._subject.calls, {**_EXPECTED, "value": self._value}[self._operation.expect]
+        answers = names["ask"](self._subject.it, self._value, itertools.chain.from_iterable(keys.asked))
         answers = self._runner.run(answers) if asyncio.iscoroutine(answers) else answers
         wrong = sum(answer is not expected for answer in answers) + self._subject.calls - calls
         if wrong:

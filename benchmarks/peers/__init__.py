@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-__all__ = ["CALLS", "LIFE", "MAPPING", "NAMES", "TTL", "Offer", "Peer", "coroutine_of", "load", "load_one", "method_of"]
+__all__ = ["CALLS", "LIFE", "MAPPING", "MORTAL", "NAMES", "TTL", "Offer", "Peer", "coroutine_of", "load", "load_one", "method_of"]
 
 # In the order of the tables' columns; safemem itself comes first.
-NAMES = ("safemem", "dict", "functools", "cachetools", "cachebox", "lru-dict", "theine", "moka-py", "fastcache", "async-lru")
+NAMES = ("safemem", "dict", "functools", "cachetools", "cachebox", "lru-dict", "theine", "moka-py", "fastcache", "async-lru", "weakref")
 
 TTL = 600.0
 # A lifetime of its own for each key, so that deadlines do not come in order.
@@ -29,6 +29,8 @@ MAPPING = {
     "len": "len(c)",
     "iterate": "for _ in c: pass",
 }
+# A value that dies as soon as the next one takes its place, or the container lets go of it.
+MORTAL = {"die": "c[k] = Mortal()"}
 CALLS = {"one": "f(k)", "three": "f(k, 2, 3)", "keywords": "f(k, y=2)"}
 
 

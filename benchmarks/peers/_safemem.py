@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.peers import CALLS, LIFE, MAPPING, TTL, Offer, Peer, coroutine_of, method_of
-from safemem import LRUCache, TLRUCache, TTLCache, cached, core, lru_cache
+from benchmarks.peers import CALLS, LIFE, MAPPING, MORTAL, TTL, Offer, Peer, coroutine_of, method_of
+from safemem import LRUCache, TLRUCache, TTLCache, WeakCache, WeakIdentityDict, cached, core, lru_cache
 
 PEER = Peer(
     name="safemem",
@@ -15,6 +15,10 @@ PEER = Peer(
         "ttl": Offer(lambda n: TTLCache(n, TTL), {**MAPPING, "set_for": f"c.set(k, v, {LIFE})"}),
         "ttl ticking": Offer(lambda n, now: TTLCache(4 * n, n, now.__len__), {"expire": "tick(0); c[k] = v"}),
         "tlru": Offer(lambda n: TLRUCache(n, lambda k, _v, now: now + 600 + (hash(k) & 255)), MAPPING),
+        "weak": Offer(WeakCache, {**MAPPING, **MORTAL}, bounded=False),
+        "weak bare": Offer(lambda _n: WeakCache(0), {**MAPPING, **MORTAL}, bounded=False),
+        "weak tight": Offer(lambda n: WeakCache(n // 8), {**MAPPING, **MORTAL}, bounded=False),
+        "weak owners": Offer(lambda _n: WeakIdentityDict(), MAPPING, bounded=False),
         "lru_cache": Offer(lambda n, work: lru_cache(n)(work), CALLS),
         "lru_cache typed": Offer(lambda n, work: lru_cache(n, typed=True)(work), CALLS),
         "cached": Offer(lambda n, work: cached(maxsize=n)(work), CALLS),
