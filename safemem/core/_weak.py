@@ -277,7 +277,7 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
         tables: Any = ({}, OrderedDict(), {})
         gone: Gone = []
         with self._lock:
-            self._replay()
+            self._settle(None, gone)
             old = (self._index, self._order, self._loading, self._strong, self._due)
             self._dropped += len(self._order)
             self._clear_tables(*tables)

@@ -403,7 +403,7 @@ core_clear(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *name
 {
     Core *self = (Core *)op;
     static const Signature signature = {"LRUCore.clear", NO_PARAMETERS, 0, 0};
-    if (parse(&signature, args, count, names, NULL) < 0) {
+    if (parse(&signature, args, count, names, NULL) < 0 || bury_dead(self) < 0) {
         return NULL;
     }
     Arrays arrays;
