@@ -176,5 +176,7 @@ def _run_at_exit() -> None:
             newest()
         except BaseException as error:  # noqa: BLE001 - nobody is there to hear of it
             report_unraisable(error)
+    for each in list(_registry):  # those that were not to run at exit, which the end of all modules would otherwise make them do
+        _registry.pop(each, None)
     # Modules are torn down in no useful order; those who die in that find this one only if it is held by what goes last.
     sys.__dict__["_safemem_finalizers"] = _registry
