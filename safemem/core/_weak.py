@@ -193,9 +193,10 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
                 self._replay()
             if self._pending:
                 self._bury(gone)
-            self._place(key, value, 1, None, gone)
-            if len(self._strong) > self._maxsize:
-                self._trim(gone)
+            if not self._replace_strong(key, value, gone):
+                self._place(key, value, 1, None, gone)
+                if len(self._strong) > self._maxsize:
+                    self._trim(gone)
         finally:
             try:
                 lock.release()
@@ -203,6 +204,32 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
                 pass
             if gone and self._on_remove is not None:
                 self._tell(gone)
+
+    def _replace_strong(self, key: K, value: V, gone: Gone) -> bool:
+        """Replace a value that is held strongly and never expires, with the lock held; return False if that is not how things are.
+
+        `_place`, written out for the most frequent case: nothing changes but the value and the order of use.
+        """
+        index = self._index
+        strong = self._strong
+        if not strong or key not in index:
+            return False
+        try:
+            entry = index[key]
+        except KeyError:  # removed by what the comparison called
+            return False
+        slot = entry[1]
+        if slot not in strong or entry[4] is not None or strong is not self._strong:
+            return False
+        old = entry[0]
+        entry[0] = value
+        if old is not value:
+            gone.append((entry[2], old, REPLACED))
+        if slot in self._order:
+            self._order.move_to_end(slot)
+        if slot in self._strong:
+            self._strong.move_to_end(slot)
+        return True
 
     def _set(self, key: K, value: V, now: Any, deadline: Any) -> None:
         weight = self._prepare(key, value)
