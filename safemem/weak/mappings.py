@@ -33,9 +33,15 @@ def restore(obj: object, names: dict[str, Any]) -> None:
         setattr(obj, name, value)
 
 
+def _second(pairs: Iterator[tuple[Any, V]]) -> Iterator[V]:
+    for _key, value in pairs:
+        yield value
+
+
 class _View:
     """What all views can do: be asked for one member after another, as the iterators can that the weak dictionaries of weakref return."""
 
+    # Must not lead back to the view: no `__iter__` of a view is a generator function itself.
     _walker: Iterator[Any] | None = None
 
     def __next__(self) -> Any:
@@ -51,6 +57,9 @@ class WeakKeys(_View, KeysView[K]):
 
     _mapping: WeakMapping[K, Any]
 
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._mapping)
+
     def __reversed__(self) -> Iterator[K]:
         return reversed(self._mapping)
 
@@ -64,12 +73,10 @@ class WeakValues(_View, ValuesView[V]):
         return any(other is value or other == value for other in self)
 
     def __iter__(self) -> Iterator[V]:
-        for _key, value in self._mapping._walk():
-            yield value
+        return _second(self._mapping._walk())
 
     def __reversed__(self) -> Iterator[V]:
-        for _key, value in self._mapping._walk(backwards=True):
-            yield value
+        return _second(self._mapping._walk(backwards=True))
 
 
 class WeakItems(_View, ItemsView[K, V]):

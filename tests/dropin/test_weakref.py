@@ -36,6 +36,8 @@ EXCLUDED = {
         "test_weak_keyed_cascading_deletes",
         # Looks at a closure inside of WeakValueDictionary.
         "test_remove_closure",
+        # Looks at the references inside (from 3.13 on); tests/weak/test_registry.py has the same.
+        "test_weak_valued_consistency",
     },
     "FinalizeTestCase": {
         # Runs a program that imports their module anew, where nothing is ours; tests/weak/test_finalize.py has the same program.
@@ -114,4 +116,5 @@ class TestKeyProtocol(theirs.WeakKeyDictionaryTestCase):
 def test_excluded_tests_exist() -> None:
     """The list of differences names nothing that is not there."""
     homes = {"TestWeakSet": their_sets.TestWeakSet, "MappingTestCase": theirs.MappingTestCase, "FinalizeTestCase": theirs.FinalizeTestCase}
-    assert all(hasattr(homes[home], name) for home, names in EXCLUDED.items() for name in names)
+    newer = {"test_weak_valued_consistency"}
+    assert all(hasattr(homes[home], name) for home, names in EXCLUDED.items() for name in names - newer)

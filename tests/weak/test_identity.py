@@ -293,7 +293,7 @@ def test_no_cyclic_garbage():
         d = WeakIdentityDict({owner: 1})
         s = WeakIdentitySet([owner])
         list(d.items()), list(s), repr(d), s | {owner}, d.copy(), copy.deepcopy(s), pickle.dumps(())
-        next(d.keys())
+        [next(d.keys()), next(d.values()), next(d.items())]
         try:
             d[Thing()]
         except KeyError:

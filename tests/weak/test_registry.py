@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 from typing import Any
 
 import pytest
-from helpers.collect import no_cyclic_garbage
+from helpers.collect import collector_off, no_cyclic_garbage
 
 from safemem import RemovalCause, WeakRegistry
 
@@ -106,6 +107,22 @@ def test_a_dead_name_that_is_stored_anew_comes_last():
     assert r["x"] is new
 
 
+def test_a_late_death_removes_no_new_object():
+    """The collector finds the object of a reference that was replaced long ago: its name, which another has, stays."""
+    r: WeakRegistry[int, Any] = WeakRegistry()
+    with collector_off():
+        old = Thing()
+        old.me = old  # type: ignore[attr-defined]
+        r[10] = old
+        reference = r._data[10]
+        del old
+        new = Thing()
+        r[10] = new
+        gc.collect()
+        assert reference() is None
+        assert (len(r), r[10]) == (1, new)
+
+
 def test_an_exception_in_on_remove_reaches_no_caller(monkeypatch):
     """It goes to sys.unraisablehook."""
     seen: list[Any] = []
@@ -180,7 +197,8 @@ def test_no_cyclic_garbage():
         thing = Thing()
         r: WeakRegistry[str, Any] = WeakRegistry(on_remove=print)
         r.register(name="x")(thing)
-        list(r.items()), repr(r), r.copy(), r == {}, next(r.keys())
+        list(r.items()), repr(r), r.copy(), r == {}
+        [next(r.keys()), next(r.values()), next(r.items())]
         try:
             r.register(Thing(), "x")
         except ValueError:
