@@ -20,7 +20,6 @@ from safemem.core._weakable import check_weakable, unweakable
 
 if TYPE_CHECKING:
     from _thread import RLock
-    from collections.abc import Callable
     from typing import Self
 
 __all__ = ["IdentityCore", "IdentitySetCore", "O"]
@@ -91,9 +90,14 @@ class IdentitySetCore(Generic[O]):
 
     def _join(self, owner: O, value: Any) -> Any:
         """Store the value of a new owner and return MISSING; return the value that another thread stored meanwhile."""
-        ref = _refer(owner, self._pending.append)
+        pending = self._pending
+        try:
+            ref = Ref(owner, pending.append)
+        except TypeError:
+            raise unweakable(_ROLE, owner) from None
         number = ref.number = id(owner)
-        self._drain()
+        if pending:
+            self._drain()
         entry = (ref, value)
         while True:
             with self._lock:
@@ -148,7 +152,7 @@ class IdentitySetCore(Generic[O]):
 
     def _drain(self) -> None:
         """Take out the entries of owners that have died."""
-        pending = self._pending
+        pending, data = self._pending, self._data
         gone: list[tuple[Ref, Any]] = []  # let go of when nothing is locked
         while pending:
             with self._lock:
@@ -156,17 +160,15 @@ class IdentitySetCore(Generic[O]):
                     ref = pending.popleft()
                 except IndexError:  # another thread was faster
                     break
-                self._take_out(ref, gone)
-
-    def _take_out(self, ref: Ref, gone: list[tuple[Ref, Any]]) -> None:
-        entry = self._data.get(ref.number)
-        if entry is None or entry[0] is not ref:
-            return
-        entry = self._data.pop(ref.number, None)
-        if entry is not None and entry[0] is not ref:  # a finaliser came in between and put a new owner there
-            self._data.setdefault(ref.number, entry)
-        elif entry is not None:
-            gone.append(entry)
+                number = ref.number
+                entry = data.get(number)
+                if entry is None or entry[0] is not ref:
+                    continue
+                entry = data.pop(number, None)
+                if entry is not None and entry[0] is not ref:  # a finaliser came in between and put a new owner there
+                    data.setdefault(number, entry)
+                elif entry is not None:
+                    gone.append(entry)
 
     def _check(self) -> None:
         """Raise AssertionError if the inner structure is out of step; for tests."""
@@ -245,10 +247,3 @@ class IdentityCore(IdentitySetCore[O], Generic[O, V]):
             msg = f"{type(self).__name__} is empty"
             raise KeyError(msg)
         return pair
-
-
-def _refer(owner: Any, callback: Callable[[Ref], None]) -> Ref:
-    try:
-        return Ref(owner, callback)
-    except TypeError:
-        raise unweakable(_ROLE, owner) from None

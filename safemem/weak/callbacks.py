@@ -51,13 +51,15 @@ class WeakCallback(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function, if its object lives; what `on_dead` says, if not."""
-        bound = self._bound()
-        if bound is _DEAD:
+        ref = self._self
+        owner = self._owner
+        bound = None if ref is None else ref()
+        if (ref is not None and bound is None) or (owner is not None and owner() is None):
             return self._call_dead(args, kwargs)  # type: ignore[no-any-return]
         if self._args or self._keywords:
             args = (*self._args, *args)  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
             kwargs = {**self._keywords, **kwargs}  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
-        if self._self is None:
+        if ref is None:
             return self._func(*args, **kwargs)  # type: ignore[no-any-return]
         return self._func(bound, *args, **kwargs)  # type: ignore[no-any-return]
 
