@@ -380,3 +380,21 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_reused_addresses_at_once():
+    """The first thing that happens to a newcomer at a dead one's address is a look-up, or a store."""
+    d = WeakIdentityDict()
+    for number in range(100):
+        owner = Thing()
+        d[owner] = number
+        del owner
+        stranger = Thing()
+        if number % 2:
+            with pytest.raises(KeyError):
+                d[stranger]
+        else:
+            d[stranger] = "new"
+            assert d[stranger] == "new"
+            assert len(d) == 1
+        del stranger

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import weakref
 from typing import Any
 
 import pytest
@@ -204,3 +205,30 @@ def test_no_cyclic_garbage():
         except ValueError:
             pass
         del thing, r
+
+
+def test_a_death_is_told_once_whoever_sees_it_first():
+    """A callback that comes before the registry's own takes the dead entry out: told then, and not again."""
+    heard: list[Any] = []
+    r: WeakRegistry[Any, Any] = WeakRegistry(on_remove=lambda *what: heard.append(what))
+    thing = Thing()
+    r["x"] = thing
+    watcher = weakref.ref(thing, lambda _: r.pop("x", None))
+    del thing
+    assert len(r) == 0
+    assert heard == [("x", None, RemovalCause.COLLECTED)]
+    assert watcher() is None
+
+
+def test_update_reads_everything_before_it_stores():
+    """What fails in the middle of reading has stored nothing."""
+    thing = Thing()
+
+    def pairs():
+        yield "x", thing
+        raise OSError
+
+    r: WeakRegistry[str, Any] = WeakRegistry()
+    with pytest.raises(OSError):
+        r.update(pairs())
+    assert len(r) == 0
