@@ -237,12 +237,11 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
         try:
             with self._lock:
                 self._settle(now, gone)
-                if self._loading:
-                    self._loading.pop(key, None)
-                if deadline is None or now < deadline:
+                if deadline is None or now < deadline:  # a load under way has to keep its value if this one has died by then
                     self._schedule(self._place(key, value, weight, deadline, gone))
                     self._trim(gone)
                 else:
+                    self._loading.pop(key, None)
                     self._take(key, gone, REPLACED)
         finally:
             self._tell(gone)
@@ -275,8 +274,6 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
                 if entry is not None and (found := object_of(entry)) is WEAK:  # it has died this moment
                     self._take(key, gone, COLLECTED)
                 wanted = found is WEAK and (token is None or self._loading.get(key) is token)
-                if token is None:
-                    self._loading.pop(key, None)
                 if wanted and (deadline is None or now < deadline):
                     self._schedule(self._place(key, value, weight, deadline, gone))
                     self._trim(gone)

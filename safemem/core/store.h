@@ -359,7 +359,7 @@ static NOINLINE int
 store_slowly(Core *self, Item *item, Gone *gone)
 {
     int alive;
-    if (forget_any_load(self, item->key) < 0) {
+    if (!self->weak && forget_any_load(self, item->key) < 0) { /* in a weak cache the load has to keep its value if this one has died by then */
         return -1;
     }
     uint32_t number = look_up_slowly(self, item, &alive, gone);
@@ -367,7 +367,8 @@ store_slowly(Core *self, Item *item, Gone *gone)
         return -1;
     }
     if (!alive) { /* what it would have replaced goes, and nothing comes */
-        return number == 0 || take_entry(self, number, self->state->cause_replaced, gone) >= 0 ? 0 : -1;
+        int taken = number == 0 ? 0 : take_entry(self, number, self->state->cause_replaced, gone);
+        return taken < 0 || (self->weak && forget_any_load(self, item->key) < 0) ? -1 : 0;
     }
     if ((number != 0 ? replace(self, item, number, gone) : add(self, item, gone)) < 0) {
         return -1;
@@ -412,7 +413,7 @@ store_absent(Core *self, Item *item, PyObject *token, Gone *gone)
 {
     int alive;
     if (token == NULL) {
-        if (forget_any_load(self, item->key) < 0) {
+        if (!self->weak && forget_any_load(self, item->key) < 0) {
             return NULL;
         }
     }

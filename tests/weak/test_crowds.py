@@ -61,7 +61,7 @@ def test_creating_dropping_iterating_and_copying(maxsize: int) -> None:
 
 @pytest.mark.parametrize("maxsize", [0, 2])
 def test_never_two_live_objects_for_one_key(maxsize: int) -> None:
-    """More than 100,000 racing calls of get_or_create: whoever holds an object for a key holds the one that all others get."""
+    """More than 100,000 racing calls of get_or_create, and as many of setdefault: whoever holds an object for a key holds the one that all others get."""
     cache = watched(WeakCache[int, Thing](maxsize))
     living: list[dict[int, Thing]] = [{} for _ in range(8)]
     lock = threading.Lock()
@@ -70,10 +70,13 @@ def test_never_two_live_objects_for_one_key(maxsize: int) -> None:
     def work(number: int) -> None:
         dice = random.Random(number)
         mine = living[number]
-        for _ in range(13_000):
+        for _ in range(26_000):
             key = dice.randrange(6)
             mine.pop(key, None)
-            thing = cache.get_or_create(key, lambda key=key: Thing(key, cyclic=key % 2 == 0))
+            if dice.random() < 0.5:
+                thing = cache.get_or_create(key, lambda key=key: Thing(key, cyclic=key % 2 == 0))
+            else:
+                thing = cache.setdefault(key, Thing(key, cyclic=key % 2 == 0))
             mine[key] = thing
             if dice.random() < 0.1:
                 with lock:
@@ -87,4 +90,4 @@ def test_never_two_live_objects_for_one_key(maxsize: int) -> None:
         run_threads(8, work, limit=120)
     assert wrong == []
     stats = cache.stats()
-    assert stats.hits + stats.misses == 8 * 13_000
+    assert stats.hits + stats.misses == 8 * 26_000

@@ -162,3 +162,19 @@ def test_a_cache_keeps_nothing_alive_and_is_not_kept() -> None:
     reference = weakref.ref(cache)
     del cache, walks, walk
     assert reference() is None
+
+
+def test_a_store_during_a_load_that_has_died_when_it_ends() -> None:
+    """The load's value is kept then: who holds it is handed the only one. A store that lives wins, as in every cache."""
+    cache = watched(WeakCache[str, Thing](0))
+    winner = Thing("winner")
+
+    def load(stored: Thing) -> Thing:
+        cache["a"] = stored
+        return Thing("loaded")
+
+    loaded = cache.get_or_create("a", lambda: load(Thing("dead")))
+    assert loaded.name == "loaded"
+    assert cache.get("a") is loaded
+    del cache["a"]
+    assert cache.get_or_create("a", lambda: load(winner)) is winner
