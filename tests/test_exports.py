@@ -46,7 +46,6 @@ SIGNATURES = {
     "WeakIdentityDict": "data",
     "WeakIdentitySet": "data",
     "WeakRegistry": "data names *, on_remove",
-    "cached": "maxsize *, ttl typed key cache cache_if timer on_remove budget",
     "cached_property": "func",
     "finalize": "obj func args kwargs",
     "lru_cache": "maxsize typed",

@@ -162,6 +162,6 @@ class WeakCache(WeakCore[K, V, T], TimedCache[K, V, T]):
 
 
 def _examine(cache: WeakCache[Any, Any, Any], key: Any, value: Any) -> None:
-    from safemem.caches.pinned import warn_if_immortal
+    from safemem.core._pinned import warn_if_immortal
 
     warn_if_immortal(key, value, type(cache).__name__)

@@ -7,6 +7,7 @@ have an `__eq__` that does anything: neither is ever called.
 from __future__ import annotations
 
 import copyreg
+import sys
 import weakref
 from collections.abc import Iterable, Iterator, KeysView, Mapping, MutableSet
 from collections.abc import Set as AbstractSet
@@ -54,7 +55,8 @@ class WeakIdentityDict(IdentityCore[O, V], WeakMapping[O, V]):
     `__eq__` of their own are fine, and two equal owners have a value each. The order is that of insertion, loops walk a snapshot, and
     every single operation is atomic. What belonged to a dead owner goes with the next operation on the mapping.
 
-    A value that refers to its owner keeps both alive for as long as the mapping lives: store what the owner needs, not the owner.
+    A value that refers to its owner keeps both alive for as long as the mapping lives: store what the owner needs, not the owner
+    (`python -X dev` warns with a `CycleWarning`).
 
     >>> class Document(list):
     ...     pass
@@ -75,6 +77,20 @@ class WeakIdentityDict(IdentityCore[O, V], WeakMapping[O, V]):
         self.clear()
         if data is not None:
             self.update(data)
+
+    # Stores are looked at under -X dev only, so that else they are the core's own.
+
+    if sys.flags.dev_mode and not TYPE_CHECKING:
+
+        def __setitem__(self, owner: O, value: V) -> None:
+            super().__setitem__(owner, value)
+            _examine(self, owner, value)
+
+        def setdefault(self, owner: O, default: Any = None) -> Any:
+            """Return the value of `owner`, or store `default` and return that; one atomic step."""
+            value = super().setdefault(owner, default)
+            _examine(self, owner, value)
+            return value
 
     def _walk(self, *, backwards: bool = False) -> Iterator[tuple[O, V]]:
         entries = self._entries()
@@ -122,6 +138,12 @@ class _Owners(WeakKeys[O]):
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> Any:
         return WeakIdentitySet(it)
+
+
+def _examine(mapping: WeakIdentityDict[Any, Any], owner: Any, value: Any) -> None:
+    from safemem.core._pinned import warn_if_owned
+
+    warn_if_owned(owner, value, type(mapping).__name__)
 
 
 class WeakIdentitySet(IdentitySetCore[O], MutableSet[O]):

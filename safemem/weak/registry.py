@@ -7,6 +7,7 @@ next operation works off.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from _weakref import _remove_dead_weakref  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 from collections import deque
@@ -238,6 +239,10 @@ class WeakRegistry(WeakMapping[K, V]):
                 self._owed.add(ref)
             self._data[name] = ref
         self._tell(gone)
+        if sys.flags.dev_mode:
+            from safemem.core._pinned import warn_if_immortal
+
+            warn_if_immortal(name, obj, type(self).__name__)
         return MISSING
 
     def __delitem__(self, name: K) -> None:

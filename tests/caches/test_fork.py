@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from helpers.forks import forks, forks_while_locked, in_child
 from helpers.kinds import Kind
 from helpers.threads import LIMIT

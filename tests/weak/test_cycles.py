@@ -59,3 +59,46 @@ def test_only_in_dev_mode() -> None:
     """Else nothing is searched."""
     done = run_code(PROGRAM.format(options="0", key="(thing,)", store="cache[key] = thing"))
     assert done.stderr == ""
+
+
+OWNED = """
+from safemem import WeakIdentityDict
+class Thing:
+    pass
+notes = WeakIdentityDict()
+thing = Thing()
+value = {value}
+{store}
+print("done")
+"""
+
+
+@pytest.mark.parametrize("store", ["notes[thing] = value", "notes.setdefault(thing, value)", "notes.update([(thing, value)])"])
+@pytest.mark.parametrize("value", ["thing", "[(thing,)]"])
+def test_a_value_that_leads_to_its_owner(store: str, value: str) -> None:
+    """An identity mapping warns of it at the line that stores, and names both ends."""
+    done = run_code(OWNED.format(value=value, store=store), "-X", "dev")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("CycleWarning") == 1, done.stderr
+    assert ":8: CycleWarning" in done.stderr, done.stderr
+    assert "refers to its owner of type 'Thing'" in done.stderr
+    assert "leave the WeakIdentityDict by itself" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["'text'", "Thing", "Thing()", "[1, 2]"])
+def test_innocent_values(value: str) -> None:
+    """Other values warn of nothing."""
+    done = run_code(OWNED.format(value=value, store="notes[thing] = value"), "-X", "dev")
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+@pytest.mark.parametrize("store", ["names[name] = thing", "names.register(thing, name)", "names.setdefault(name, thing)"])
+def test_a_name_that_leads_to_its_object(store: str) -> None:
+    """A registry warns of it at the line that stores."""
+    program = (
+        f"from safemem import WeakRegistry\nclass Thing: pass\nnames = WeakRegistry()\nthing = Thing()\nname = (1, (thing,))\n{store}\n"
+    )
+    done = run_code(program, "-X", "dev")
+    assert done.stderr.count("CycleWarning") == 1, done.stderr
+    assert ":6: CycleWarning" in done.stderr, done.stderr
+    assert "leave the WeakRegistry by itself" in done.stderr

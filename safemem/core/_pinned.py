@@ -1,4 +1,4 @@
-"""Found under `-X dev`: keys that keep their own value alive, which no weak container can free."""
+"""Found under `-X dev`: what no weak container can free, an entry one end of which keeps the other alive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from safemem.errors import CycleWarning
 
-__all__ = ["warn_if_immortal"]
+__all__ = ["warn_if_immortal", "warn_if_owned"]
 
 _MOST = 1000
 _ATOMS = (str, bytes, int, float, complex, type(None), type, ModuleType, FunctionType)
@@ -22,11 +22,22 @@ def warn_if_immortal(key: object, value: object, name: str) -> None:
 
     The search looks at a thousand objects at most, and never through types, modules and functions.
     """
-    if key is not value and not _leads_to(key, value):
-        return
-    ends = f"key of type {type(key).__name__!r} refers to its value of type {type(value).__name__!r}"
-    msg = f"{ends} and keeps it alive: the entry cannot leave the {name} by itself; use a key that does not refer to it, such as its id"
-    warnings.warn(msg, CycleWarning, stacklevel=_level_of_the_caller())
+    if key is value or _leads_to(key, value):
+        ends = f"key of type {type(key).__name__!r} refers to its value of type {type(value).__name__!r}"
+        _warn(
+            f"{ends} and keeps it alive: the entry cannot leave the {name} by itself; use a key that does not refer to it, such as its id"
+        )
+
+
+def warn_if_owned(owner: object, value: object, name: str) -> None:
+    """Warn, at the place of the store, if `value` leads to its `owner`: the container keeps the value, and so the owner. As for keys."""
+    if owner is value or _leads_to(value, owner):
+        ends = f"value of type {type(value).__name__!r} refers to its owner of type {type(owner).__name__!r}"
+        _warn(f"{ends} and keeps it alive: the entry cannot leave the {name} by itself; store what does not refer to the owner")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, CycleWarning, stacklevel=_level_of_the_caller())
 
 
 def _leads_to(start: Any, target: object) -> bool:
