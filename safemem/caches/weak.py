@@ -10,6 +10,7 @@ from safemem._compat import K, T, V
 from safemem.caches.base import SLOTS, check_callable
 from safemem.caches.ttl import TimedCache, check_ttl
 from safemem.core import Clock, RemovalCause, WeakCore, rebind
+from safemem.core._pinned import warn_if_immortal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,6 +163,4 @@ class WeakCache(WeakCore[K, V, T], TimedCache[K, V, T]):
 
 
 def _examine(cache: WeakCache[Any, Any, Any], key: Any, value: Any) -> None:
-    from safemem.core._pinned import warn_if_immortal
-
     warn_if_immortal(key, value, type(cache).__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import warnings
 from types import FunctionType, ModuleType
@@ -41,6 +40,8 @@ def _warn(message: str) -> None:
 
 
 def _leads_to(start: Any, target: object) -> bool:
+    import gc
+
     queue: list[Any] = [start]
     seen = {id(start)}
     for item in queue:

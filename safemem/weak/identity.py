@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from safemem._compat import V
 from safemem.core import IdentityCore, IdentitySetCore
+from safemem.core._pinned import warn_if_owned
 from safemem.weak.mappings import WeakKeys, WeakMapping, attributes, restore
 
 if TYPE_CHECKING:
@@ -141,8 +142,6 @@ class _Owners(WeakKeys[O]):
 
 
 def _examine(mapping: WeakIdentityDict[Any, Any], owner: Any, value: Any) -> None:
-    from safemem.core._pinned import warn_if_owned
-
     warn_if_owned(owner, value, type(mapping).__name__)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from safemem._compat import MISSING, D, K, V
 from safemem.core import RemovalCause, new_lock, report_unraisable
+from safemem.core._pinned import warn_if_immortal
 from safemem.core._weakable import unweakable
 from safemem.weak.mappings import WeakMapping
 
@@ -240,8 +241,6 @@ class WeakRegistry(WeakMapping[K, V]):
             self._data[name] = ref
         self._tell(gone)
         if sys.flags.dev_mode:
-            from safemem.core._pinned import warn_if_immortal
-
             warn_if_immortal(name, obj, type(self).__name__)
         return MISSING
 
