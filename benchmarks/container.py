@@ -33,11 +33,11 @@ def _store(offer: Offer, subject: Subject, keys: Iterable[Hashable], value: obje
 
 def _values(kind: str, n: int) -> list[object]:
     """Return a value for each entry: the same for all, or for weak containers, which do not keep them, one for each."""
-    return [Thing(i) for i in range(n)] if kind == "weak" else [VALUE] * n
+    return [Thing(i) for i in range(n)] if kind.startswith("weak") else [VALUE] * n
 
 
 def _pair_up(offer: Offer, kind: str, keys: list[str], values: list[object]) -> object:
-    if kind != "weak":
+    if not kind.startswith("weak"):
         return _fill(offer, kind, len(keys), keys)
     it = offer.make(len(keys))
     for key, value in zip(keys, values, strict=True):

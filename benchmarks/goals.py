@@ -57,7 +57,7 @@ GOALS = (
     *_goals("native", "weak-set-1000 weak-bare-set-1000", weakref=0.25),
     *_goals("native", "weak-bare-die-1000", weakref=0.35),
     *_goals("native", "weak-owners-hit-1000", weakref=0.3),
-    *(Goal("native", f"{method}-weak-500000", "weakref", 1.0) for method in ("rss", "traced")),
+    *(Goal("native", f"{method}-{kind}-500000", "weakref", 1.0) for method in ("rss", "traced") for kind in ("weak", "weak bare")),
     Goal("native", "rss-lru-500000", None, 56),
     Goal("native", "rss-ttl-500000", None, 72),
     *(Goal("native", f"rss-lru-{n}", None, 72) for n in (132_000, 530_000, 1_050_000)),

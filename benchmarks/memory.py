@@ -28,7 +28,7 @@ __all__ = ["BYTES", "KINDS", "PAUSES", "Row", "rows_of"]
 
 BYTES = {"rss": "resident memory", "traced": "`tracemalloc`"}
 PAUSES = {"pause": "`str: int`", "pause-list": "one list among the values"}
-KINDS = {"lru": "LRU cache", "ttl": "TTL cache", "lru_cache": "`lru_cache`", "weak": "`WeakCache`"}
+KINDS = {"lru": "LRU cache", "ttl": "TTL cache", "lru_cache": "`lru_cache`", "weak": "`WeakCache(n)`", "weak bare": "`WeakCache(0)`"}
 
 # All but the first are just past a power of two, where tables that double are at their emptiest.
 _ENTRIES = [500_000, 132_000, 530_000, 1_050_000]
@@ -58,7 +58,7 @@ def rows_of(entries: list[int], pause_entries: list[int]) -> list[Row]:
     """Return all rows for these numbers of entries."""
     sizes = [Row(method, kind, n) for n in entries for kind in KINDS for method in BYTES]
     # A function chooses its values itself: none of them is a list. Weak containers hold no numbers.
-    pauses = [Row(method, kind, n) for n in pause_entries for kind in KINDS if kind != "weak" for method in PAUSES]
+    pauses = [Row(method, kind, n) for n in pause_entries for kind in KINDS if not kind.startswith("weak") for method in PAUSES]
     return sizes + [row for row in pauses if (row.method, row.kind) != ("pause-list", "lru_cache")]
 
 
