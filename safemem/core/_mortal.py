@@ -15,6 +15,7 @@ What is added to the rules of `_tables`:
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Generic
 from weakref import ref
 
@@ -130,14 +131,11 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
         self._hits += number
         if self._bare:
             self._revived += number
-        for table in (self._order, self._strong):
-            moves = map(table.move_to_end, hits)
-            while table:
-                try:
-                    deque(moves, 0)
-                except KeyError:
-                    continue
-                break
+        order, strong = self._order, self._strong
+        moves: Any = map(order.move_to_end, filter(order.__contains__, hits))
+        if strong:
+            moves = chain(moves, map(strong.move_to_end, filter(strong.__contains__, hits)))
+        deque(moves, 0)  # makes them all, in C: nothing runs in between that could bring the two out of step
 
     # -- the dead ------------------------------------------------------------------------------------------------------------------
 
@@ -246,18 +244,19 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
         entry[DEADLINE] = fresh[DEADLINE]
         if slot in self._due:
             del self._due[slot]
-        if fresh[REF] is None and slot in self._order:
-            self._strong[slot] = entry
-            self._size += entry[WEIGHT]
-        elif not self._strong:
+        if slot in self._order:  # to the end of both, without a call between
+            del self._order[slot]
+            self._order[slot] = entry
+            if fresh[REF] is None:
+                self._strong[slot] = entry
+                self._size += entry[WEIGHT]
+        if not self._strong:
             self._size = 0
         if old is WEAK and (old := former()) is None:
             self._collections += 1
             gone.append((entry[KEY], None, COLLECTED))
         elif old is not object_of(fresh):
             gone.append((entry[KEY], old, REPLACED))
-        if slot in self._order:
-            self._order.move_to_end(slot)
         return entry
 
     def _drop(self, entry: Entry) -> None:

@@ -113,13 +113,14 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
                 self._hits += 1
                 self._revived += 1
                 slot = entry[SLOT]
-                if slot in self._order:
-                    self._order.move_to_end(slot)
-                if entry[VALUE] is WEAK and entry[REF] is reference and slot in self._order and not entry[WEIGHT] > self._maxsize:
-                    entry[VALUE] = value
-                    self._strong[slot] = entry
-                    self._size += entry[WEIGHT]
-                    self._trim(gone)
+                if slot in self._order:  # to the end of both, without a call between
+                    del self._order[slot]
+                    self._order[slot] = entry
+                    if entry[VALUE] is WEAK and entry[REF] is reference and not entry[WEIGHT] > self._maxsize:
+                        entry[VALUE] = value
+                        self._strong[slot] = entry
+                        self._size += entry[WEIGHT]
+                self._trim(gone)
         finally:
             self._tell(gone)
 
