@@ -222,14 +222,17 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
         slot = entry[1]
         if slot not in strong or entry[4] is not None or strong is not self._strong:
             return False
+        order = self._order
+        if slot not in order:
+            return False
         old = entry[0]
         entry[0] = value
+        del order[slot]  # to the end of both, without a call between
+        order[slot] = entry
+        del strong[slot]
+        strong[slot] = entry
         if old is not value:
             gone.append((entry[2], old, REPLACED))
-        if slot in self._order:
-            self._order.move_to_end(slot)
-        if slot in self._strong:
-            self._strong.move_to_end(slot)
         return True
 
     def _set(self, key: K, value: V, now: Any, deadline: Any) -> None:
