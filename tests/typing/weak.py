@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import assert_type
 
-from safemem import RemovalCause, WeakIdentityDict, WeakIdentitySet, WeakRegistry, finalize, weak_callback
+from safemem import (
+    RemovalCause,
+    WeakCache,
+    WeakCacheStats,
+    WeakIdentityDict,
+    WeakIdentitySet,
+    WeakRegistry,
+    cached,
+    finalize,
+    weak_callback,
+)
 
 
 class Shape:
@@ -13,6 +23,23 @@ class Shape:
 
     def area(self, scale: int) -> float:
         return float(scale)
+
+
+def cache(shape: Shape) -> None:
+    c: WeakCache[str, Shape] = WeakCache(10, ttl=60, unweakable="raise")
+    assert_type(c["a"], Shape)
+    assert_type(c.get("a"), Shape | None)
+    assert_type(c.get_or_create("a", lambda: shape), Shape)
+    assert_type(c.popitem(), tuple[str, Shape])
+    assert_type(c.stats(), WeakCacheStats)
+    assert_type(c.copy(), WeakCache[str, Shape])
+    c.set("a", shape, ttl=5)
+
+    @cached(weak=True)
+    def make(name: str) -> Shape:
+        return Shape()
+
+    assert_type(make("a"), Shape)
 
 
 def registry(shape: Shape) -> None:
