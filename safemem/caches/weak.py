@@ -32,7 +32,7 @@ def check_unweakable(unweakable: object) -> None:
 
 
 @rebind
-class WeakCache(WeakCore[K, V, T], TimedCache[K, V, T]):
+class WeakCache(WeakCore[K, V, T], TimedCache[K, V, T]):  # pyright: ignore[reportIncompatibleMethodOverride]
     """A mapping that keeps at most `maxsize` values alive, and finds all others too for as long as anybody else holds them.
 
     The most recently used values, up to `maxsize`, are held strongly. Beyond that a value is held weakly: it is found, as the very same

@@ -7,9 +7,9 @@ strongly; a hit that makes the cache hold a value again does, for it lets anothe
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, overload
 
-from safemem._compat import K, T, V
+from safemem._compat import D, K, T, V
 from safemem.core._mortal import COLLECTED, REF, WEAK, MortalTables, Reference, bounded, is_weakable, object_of
 from safemem.core._tables import DEADLINE, EXPIRED, EXPLICIT, KEY, LOG_LIMIT, REPLACED, SLOT, VALUE, WEIGHT, Entry
 from safemem.core._timed import is_never, life_until
@@ -65,6 +65,10 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
         value = self._use(entry)
         return self._absent(key) if value is WEAK else value
 
+    @overload
+    def get(self, key: K, default: None = None) -> V | None: ...
+    @overload
+    def get(self, key: K, default: V | D) -> V | D: ...
     def get(self, key: K, default: Any = None) -> Any:
         """Return the value of `key`, now the most recently used, or `default`; never calls `__missing__`."""
         if self._pending:
@@ -124,6 +128,10 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
         finally:
             self._tell(gone)
 
+    @overload
+    def peek(self, key: K, default: None = None) -> V | None: ...
+    @overload
+    def peek(self, key: K, default: V | D) -> V | D: ...
     def peek(self, key: K, default: Any = None) -> Any:
         """Return the value of `key` or `default`, without a trace: no promotion, no statistics, no `__missing__`."""
         if self._pending:
@@ -163,13 +171,13 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
 
     def _iterate_values(self, *, hottest_first: bool = False) -> Iterator[V]:
         for key in self._keys(hottest_first=hottest_first):
-            found = [self.peek(key, WEAK)]
+            found: list[Any] = [self.peek(key, WEAK)]
             if found[0] is not WEAK:
                 yield found.pop()  # the walk must not keep it alive
 
     def _iterate_items(self, *, hottest_first: bool = False) -> Iterator[tuple[K, V]]:
         for key in self._keys(hottest_first=hottest_first):
-            found = [self.peek(key, WEAK)]
+            found: list[Any] = [self.peek(key, WEAK)]
             if found[0] is not WEAK:
                 yield key, found.pop()
 
