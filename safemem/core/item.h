@@ -298,12 +298,22 @@ weigh_item(Core *self, Item *item)
     return large == 0 ? 0 : -1;
 }
 
+static NOINLINE void
+raise_strict(PyObject *value)
+{
+    PyObject *name = PyType_GetName(Py_TYPE(value));
+    if (name != NULL) {
+        PyErr_Format(PyExc_TypeError, "value must be weakly referenceable with unweakable='raise', got %R", name);
+        Py_DECREF(name);
+    }
+}
+
 /* See to a value before it is stored: weigh it and, for a subclass that wants to see evictions, make room for it. */
 static NOINLINE int
 prepare_slowly(Core *self, Item *item)
 {
     if (self->strict && !is_weakable(item->value)) {
-        PyErr_Format(PyExc_TypeError, "value must be weakly referenceable with unweakable='raise', got '%s'", Py_TYPE(item->value)->tp_name);
+        raise_strict(item->value);
         return -1;
     }
     if (self->weak && !LOAD_RELAXED(&self->weighs) && (self->limit >= 1 || is_weakable(item->value))) {
