@@ -695,8 +695,8 @@ owners_dealloc(PyObject *op)
     PyObject_GC_UnTrack(op);
     Py_TRASHCAN_BEGIN(op, owners_dealloc)
     if (self->mailbox != NULL) {
-        STORE_RELEASE(&self->mailbox->closed, 1);
         owners_clear_table(op);
+        mailbox_close(self->mailbox);
     }
     Py_CLEAR(self->mailbox);
     Py_CLEAR(self->module);

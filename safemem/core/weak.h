@@ -28,33 +28,6 @@ typedef struct {
 
 /* -- the mailbox ------------------------------------------------------------------------------------------------------------------------ */
 
-static PyObject *
-mailbox_vectorcall(PyObject *op, PyObject *const *args, size_t flags, PyObject *Py_UNUSED(names))
-{
-    Mailbox *self = (Mailbox *)op;
-    if (PyVectorcall_NARGS(flags) != 1) {
-        PyErr_SetString(PyExc_TypeError, "a mailbox takes a dead reference");
-        return NULL;
-    }
-    if (!PyWeakref_CheckRefExact(args[0])) {
-        PyErr_Format(PyExc_TypeError, "a mailbox takes a dead reference, got %R", args[0]);
-        return NULL;
-    }
-    if (LOAD_ACQUIRE(&self->closed)) {
-        Py_RETURN_NONE;
-    }
-    Letter *letter = PyMem_RawMalloc(sizeof(Letter));
-    if (letter == NULL) {
-        STORE_RELEASE(&self->lost, 1);
-        Py_RETURN_NONE;
-    }
-    letter->ref = Py_NewRef(args[0]);
-    letter->next = LOAD_ACQUIRE(&self->letters);
-    while (!COMPARE_AND_SWAP(&self->letters, &letter->next, letter)) {
-    }
-    Py_RETURN_NONE;
-}
-
 /* Take all letters out, the oldest first. */
 static Letter *
 mailbox_take(Mailbox *self)
@@ -80,6 +53,35 @@ letters_release(Letter *letter)
     }
 }
 
+static PyObject *
+mailbox_vectorcall(PyObject *op, PyObject *const *args, size_t flags, PyObject *Py_UNUSED(names))
+{
+    Mailbox *self = (Mailbox *)op;
+    if (PyVectorcall_NARGS(flags) != 1) {
+        PyErr_SetString(PyExc_TypeError, "a mailbox takes a dead reference");
+        return NULL;
+    }
+    if (!PyWeakref_CheckRefExact(args[0])) {
+        PyErr_Format(PyExc_TypeError, "a mailbox takes a dead reference, got %R", args[0]);
+        return NULL;
+    }
+    if (LOAD_ACQUIRE(&self->closed)) {
+        Py_RETURN_NONE;
+    }
+    Letter *letter = PyMem_RawMalloc(sizeof(Letter));
+    if (letter == NULL) {
+        STORE_RELEASE(&self->lost, 1);
+        Py_RETURN_NONE;
+    }
+    letter->ref = Py_NewRef(args[0]);
+    letter->next = LOAD_ACQUIRE(&self->letters);
+    while (!COMPARE_AND_SWAP(&self->letters, &letter->next, letter)) {
+    }
+    if (LOAD_ACQUIRE(&self->closed)) { /* meanwhile, by another thread */
+        letters_release(mailbox_take(self));
+    }
+    Py_RETURN_NONE;
+}
 /* Nobody will read it any more. A reference killed by the collector keeps its callback, the mailbox: letters left in it would keep it. */
 static void
 mailbox_close(Mailbox *self)
