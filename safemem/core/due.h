@@ -258,7 +258,7 @@ static void
 bury(Core *self, uint32_t number, PyObject *ref, Gone *gone)
 {
     if (number == 0 || number > self->used || self->entries[number].key == NULL || self->entries[number].value != NULL ||
-        self->refs[number] != ref) {
+        self->refs[number] != ref || !is_dead(ref)) {
         return;
     }
     if (take_entry(self, number, self->state->cause_collected, gone) < 0) {

@@ -163,7 +163,7 @@ owners_search_dead(Owners *self)
         Py_BEGIN_CRITICAL_SECTION(self);
         for (uint32_t i = 0; i < self->used; i++) {
             Owned *entry = &self->entries[i];
-            if (entry->owner != NULL && ref_object(entry->ref) == Py_None) {
+            if (entry->owner != NULL && is_dead(entry->ref)) {
                 dead = owners_remove(self, owners_find(self, entry->owner));
                 break;
             }
@@ -189,7 +189,7 @@ owners_settle(Owners *self)
     Py_BEGIN_CRITICAL_SECTION(self);
     for (Letter *letter = letters; letter != NULL; letter = letter->next) {
         int64_t slot = owners_find(self, (PyObject *)((PyWeakReference *)letter->ref)->hash);
-        if (slot >= 0 && self->entries[self->places[slot] - 1].ref == letter->ref) {
+        if (slot >= 0 && self->entries[self->places[slot] - 1].ref == letter->ref && is_dead(letter->ref)) {
             Owned dead = owners_remove(self, slot);
             Py_DECREF(dead.ref); /* not the last one */
             if (dead.value != NULL) {

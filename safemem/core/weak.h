@@ -156,6 +156,13 @@ referent(PyObject *ref)
 #endif
 }
 
+/* Whether a reference is a dead one. Who has got hold of one that lives can hand it to the mailbox all the same. */
+static inline int
+is_dead(PyObject *ref)
+{
+    return LOAD_RELAXED(&((PyWeakReference *)ref)->wr_object) == Py_None;
+}
+
 static inline int
 is_weakable(PyObject *value)
 {
