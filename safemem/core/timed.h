@@ -98,7 +98,7 @@ core_ttl_of(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *nam
         return NULL;
     }
     int64_t hash = hash_key(self, out[0]);
-    if (hash < 0) {
+    if (hash < 0 || bury_dead(self) < 0) {
         return NULL;
     }
     Moment now = NO_MOMENT, deadline = {Py_HUGE_VAL, NULL};

@@ -352,6 +352,18 @@ core_popitem(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *na
     return pop_coldest(self, self->state->cause_explicit);
 }
 
+/* Count the entries taken from a weak cache's table whose values had died. */
+static void
+count_dead(Core *self, Arrays *arrays)
+{
+    uint64_t dead = 0;
+    for (uint32_t number = 1; number <= arrays->used; number++) {
+        Entry *entry = &arrays->entries[number];
+        dead += entry->key != NULL && entry->value == NULL && is_dead(arrays->refs[number]);
+    }
+    self->collections += dead;
+}
+
 /* A list of `(key, value, cause)` of all entries taken from a table, coldest first. */
 static PyObject *
 list_taken(Core *self, Arrays *arrays, PyObject *cause)
@@ -393,6 +405,9 @@ take_all(Core *self, Arrays *arrays, PyObject **loading)
     self->loading = *loading;
     *loading = old;
     table_take(self, arrays);
+    if (self->weak) {
+        count_dead(self, arrays);
+    }
     simplify(self);
     Py_END_CRITICAL_SECTION();
     return 0;
