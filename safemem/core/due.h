@@ -176,12 +176,12 @@ due_first(Core *self)
 
 /* -- removing -------------------------------------------------------------------------------------------------------------------- */
 
-/* What the entries weigh without one of them; NULL if it has to be added up anew. */
+/* What the entries weigh without one that has left; NULL if it has to be added up anew. */
 static void
 size_drop(Core *self, PyObject *weight)
 {
     PyObject *size = NULL;
-    if (self->count == 0) { /* starting from nothing again forgives what adding and subtracting floats has lost */
+    if ((self->weak ? self->strong : self->count) == 0) { /* starting from nothing again forgives what adding and subtracting floats has lost */
         size = Py_NewRef(self->state->zero);
     }
     else if (self->size != NULL) {

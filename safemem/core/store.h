@@ -165,6 +165,9 @@ exchange(Core *self, Item *item, uint32_t number, PyObject **cause)
     if (entry->value != NULL) {
         strong_join(self, number);
     }
+    else if (self->weighs && self->strong == 0) {
+        Py_XSETREF(self->size, Py_NewRef(self->state->zero));
+    }
     if (old == NULL) {
         old = Py_NewRef(Py_None);
         *cause = self->state->cause_collected;
