@@ -50,10 +50,10 @@ take_rows(Core *self, uint32_t *count)
 
 /* Append `(key, value, weight, life)` unless it has expired. */
 static int
-export_row(Core *self, Row *row, Moment *now, PyObject *list)
+export_row(Core *self, Row *row, Moment *now, int timed, PyObject *list)
 {
     PyObject *life;
-    if (self->timed) {
+    if (timed) {
         int alive = comes_before(now, &row->deadline);
         if (alive <= 0) {
             return alive;
@@ -78,20 +78,26 @@ core_export(PyObject *op, PyObject *Py_UNUSED(none))
 {
     Core *self = (Core *)op;
     Moment now = NO_MOMENT;
-    if (self->timed && read_moment(self, &now) < 0) {
-        return NULL;
-    }
     Row *rows = NULL;
     uint32_t count = 0;
     PyObject *list = PyList_New(0);
-    Py_BEGIN_CRITICAL_SECTION(self);
-    if (list != NULL && (!self->timed || moment_agree(self, &now) == 0)) {
-        rows = take_rows(self, &count);
+    int again = list != NULL, timed = 0;
+    while (again) { /* once more if a weak cache has got a sense of time meanwhile */
+        timed = self->timed;
+        moment_release(&now);
+        if (timed && read_moment(self, &now) < 0) {
+            break;
+        }
+        Py_BEGIN_CRITICAL_SECTION(self);
+        again = self->timed != timed;
+        if (!again && (!timed || moment_agree(self, &now) == 0)) {
+            rows = take_rows(self, &count);
+        }
+        Py_END_CRITICAL_SECTION();
     }
-    Py_END_CRITICAL_SECTION();
     int result = rows == NULL ? -1 : 0;
     for (uint32_t i = 0; result == 0 && i < count; i++) {
-        result = export_row(self, &rows[i], &now, list);
+        result = export_row(self, &rows[i], &now, timed, list);
     }
     if (rows != NULL) {
         rows_release(rows, count);
@@ -147,8 +153,8 @@ import_row(Core *self, PyObject *row, Moment *now, Gone *gone)
         item_init(&item, key, value, (uint32_t)hash);
         item.now.at = now->at;
         item.now.object = Py_XNewRef(now->object);
-        item.timed = 1;
-        if ((!self->timed || deadline_after(self, now, life == Py_None ? self->state->infinity : life, &item.deadline) == 0)
+        item.timed = self->timed; /* else see catch_up() */
+        if ((!item.timed || deadline_after(self, now, life == Py_None ? self->state->infinity : life, &item.deadline) == 0)
             && (!self->weighs || (item.weight = exact_number(Py_NewRef(weight))) != NULL) && (!self->weak || hold_if_large(self, &item) == 0)) {
             Py_BEGIN_CRITICAL_SECTION(self);
             uint32_t number = look_up_slowly(self, &item, &alive, gone);

@@ -487,6 +487,9 @@ settle(Core *self, Moment *now, Gone *gone)
         }
         return expire_due(self, now, gone);
     }
+    if (is_earliest(now)) {
+        return 0;
+    }
     if (moment_agree(self, now) < 0) {
         return -1;
     }

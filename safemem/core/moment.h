@@ -89,6 +89,13 @@ is_later(double deadline)
 }
 #endif
 
+/* A deadline as an object: one that never comes has to be later than a datetime too. */
+static inline PyObject *
+deadline_object(Core *self, double at)
+{
+    return at == Py_HUGE_VAL ? Py_NewRef(self->state->never) : PyFloat_FromDouble(at);
+}
+
 /* Change the table over to deadlines that are Python objects; -1 without memory, and then nothing has changed. */
 static NOINLINE int
 objectify(Core *self)
@@ -109,7 +116,7 @@ objectify(Core *self)
         if (self->entries[number].key == NULL) {
             continue;
         }
-        made[number] = PyFloat_FromDouble(self->timing[number].at);
+        made[number] = deadline_object(self, self->timing[number].at);
         if (made[number] == NULL) {
             result = -1;
         }
@@ -177,6 +184,26 @@ moment_agree(Core *self, Moment *moment)
         moment->object = PyFloat_FromDouble(moment->at);
     }
     return moment->object == NULL ? -1 : 0;
+}
+
+/* The same for a deadline. */
+static int
+deadline_agree(Core *self, Moment *deadline)
+{
+    if (self->objects && deadline->object == NULL) {
+        deadline->object = deadline_object(self, deadline->at);
+    }
+    return moment_agree(self, deadline);
+}
+
+/* Whether a moment comes before all others: that of what began when a weak cache had no sense of time. */
+static inline int
+is_earliest(const Moment *moment)
+{
+    if (moment->object == NULL) {
+        return moment->at == -Py_HUGE_VAL;
+    }
+    return PyFloat_CheckExact(moment->object) && PyFloat_AS_DOUBLE(moment->object) == -Py_HUGE_VAL;
 }
 
 /* The moment as an object, a new reference. */

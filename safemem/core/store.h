@@ -339,7 +339,7 @@ look_up_slowly(Core *self, Item *item, int *alive, Gone *gone)
             catch_up(self, item, gone);
         }
         if (self->timed) {
-            if (settle(self, &item->now, gone) < 0 || moment_agree(self, &item->deadline) < 0 || moment_agree(self, &item->now) < 0) {
+            if (settle(self, &item->now, gone) < 0 || deadline_agree(self, &item->deadline) < 0 || moment_agree(self, &item->now) < 0) {
                 return FAILED;
             }
             *alive = comes_before(&item->now, &item->deadline);
