@@ -114,6 +114,9 @@ static int
 hold_if_large(Core *self, Item *item)
 {
     int large = self->weighs ? is_too_large(self, item->weight) : self->limit < 1;
+    if (large > 0 && !is_weakable(item->value)) { /* as a deep copy may be: held strongly until the bound is seen to */
+        return 0;
+    }
     if (large > 0) {
         item->ref = make_ref(self, item->value);
         large = item->ref == NULL ? -1 : 0;
