@@ -263,7 +263,6 @@ bury(Core *self, uint32_t number, PyObject *ref, Gone *gone)
     }
     if (take_entry(self, number, self->state->cause_collected, gone) < 0) {
         PyErr_Clear();
-        self->collections++;
         forget_entry(self, number);
     }
 }

@@ -197,7 +197,7 @@ replace(Core *self, Item *item, uint32_t number, Gone *gone)
     }
     note_tracked(self, NULL, item->value);
     Victim *victim;
-    if (old == item->value || self->on_remove == NULL) {
+    if ((old == item->value && cause == self->state->cause_replaced) || self->on_remove == NULL) {
         victim = gone_add(gone, NULL, old, NULL);
     }
     else {
