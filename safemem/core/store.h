@@ -34,48 +34,50 @@ is_over(Core *self)
     return size == NULL ? -1 : PyObject_RichCompareBool(size, self->bound, Py_GT);
 }
 
-/* Make sure that an entry held strongly has a weak reference: 1; 0: it cannot have one, or it has changed meanwhile. Runs the collector. */
+/* Make sure that an entry held strongly has a weak reference: 1; 0: it cannot have one; -1: it has changed meanwhile. Runs the collector. */
 static int
 provide_ref(Core *self, uint32_t number, Gone *gone)
 {
-    if (self->refs[number] != NULL) {
+    if (self->refs[number] != NULL && !is_dead(self->refs[number])) { /* the collector kills those to what somebody then brings back */
         return 1;
     }
     uint32_t birth = self->entries[number].birth;
     PyObject *value = Py_NewRef(self->entries[number].value);
     PyObject *ref = is_weakable(value) ? make_ref(self, value) : NULL;
+    int provided = ref != NULL ? 1 : 0;
     PyErr_Clear();
-    int same = is_same(self, number, birth) && self->entries[number].value == value;
-    int provided = same && ref != NULL && self->refs[number] == NULL;
-    if (provided) {
+    if (!is_same(self, number, birth) || self->entries[number].value != value) {
+        provided = -1;
+    }
+    if (provided > 0) {
         set_ref(self, number, ref);
     }
     else {
         Py_XDECREF(ref);
     }
-    if (!same && gone_reserve(gone) == 0) { /* it may be the last reference to the value */
+    if (provided < 0 && gone_reserve(gone) == 0) { /* it may be the last reference to the value */
         gone_add(gone, NULL, value, NULL);
     }
     else {
         PyErr_Clear();
         Py_DECREF(value);
     }
-    return provided || !same || self->refs[number] != NULL;
+    return provided;
 }
 
-/* Hold the coldest entry that is held strongly only weakly, or remove it if that cannot be. */
+/* Hold the coldest entry that is held strongly only weakly, or remove it if that cannot be. 0: something has changed it meanwhile. */
 static int
 let_off_coldest(Core *self, PyObject *cause, Gone *gone)
 {
     uint32_t number = self->coldest, birth = self->entries[number].birth;
     int provided = provide_ref(self, number, gone);
-    if (number != self->coldest || self->entries[number].birth != birth) {
-        return 0; /* changed meanwhile: another try */
+    if (provided < 0 || number != self->coldest || self->entries[number].birth != birth) {
+        return 0; /* another try */
     }
     if (gone_reserve(gone) < 0) {
         return -1;
     }
-    if (!provided || self->refs[number] == NULL) {
+    if (!provided) {
         self->evictions++;
         return take_entry(self, number, cause, gone) < 0 ? -1 : 1;
     }
