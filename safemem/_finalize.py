@@ -44,6 +44,7 @@ class _Entry:
 
 _registry: Final[dict[Any, _Entry]] = {}
 _numbers: Final = count()
+_latest = -1  # the number of the one made last
 _watching = False
 
 
@@ -79,10 +80,7 @@ class finalize(Generic[T]):  # noqa: N801 - the name of the class in weakref tha
         check_weakable("obj", obj)
         _check_callable(func)
         _refuse_to_pin(obj, func, args, kwargs)
-        entry = _Entry(func, args, kwargs, next(_numbers))
-        _watch_exit()
-        _registry[self] = entry
-        entry.ref = weakref.ref(obj, self)
+        _register(self, obj, _Entry(func, args, kwargs, next(_numbers)))
 
     def __call__(self, _ref: object = None, /) -> Any:
         """Call the function now, unless that has happened or it was detached; return its result, else None."""
@@ -161,22 +159,38 @@ def _refuse_to_pin(obj: object, func: Any, args: tuple[Any, ...], kwargs: dict[s
         raise TypeError(rule)
 
 
-def _watch_exit() -> None:
-    global _watching  # noqa: PLW0603 - with the first finaliser, so that importing changes nothing in the process
+def _register(finalizer: finalize[Any], obj: object, entry: _Entry) -> None:
+    global _latest, _watching  # noqa: PLW0603 - the exit is watched from the first finaliser on: importing changes nothing in the process
     if not _watching:
         _watching = True
         atexit.register(_run_at_exit)
+    _registry[finalizer] = entry
+    entry.ref = weakref.ref(obj, finalizer)
+    _latest = entry.number
 
 
 def _run_at_exit() -> None:
     """Run what is left, the newest first, and what comes up meanwhile."""
-    while entries := [(entry.number, each) for each, entry in list(_registry.items()) if entry.atexit and entry.process == os.getpid()]:
-        _number, newest = max(entries)
-        try:
-            newest()
-        except BaseException as error:  # noqa: BLE001 - nobody is there to hear of it
-            report_unraisable(error)
+    latest = _latest
+    while waiting := _waiting():
+        while waiting and latest == _latest:  # else there is a newer one
+            _run_one(waiting.pop()[1])
+        latest = _latest
     for each in list(_registry):  # those that were not to run at exit, which the end of all modules would otherwise make them do
         _registry.pop(each, None)
     # Modules are torn down in no useful order; those who die in that find this one only if it is held by what goes last.
     sys.__dict__["_safemem_finalizers"] = _registry
+
+
+def _waiting() -> list[tuple[int, finalize[Any]]]:
+    """Return those to be run at exit, the newest last."""
+    return sorted((entry.number, each) for each, entry in list(_registry.items()) if entry.atexit and entry.process == os.getpid())
+
+
+def _run_one(finalizer: finalize[Any]) -> None:
+    if not finalizer.atexit:  # no more
+        return
+    try:
+        finalizer()
+    except BaseException as error:  # noqa: BLE001 - nobody is there to hear of it
+        report_unraisable(error)
