@@ -73,12 +73,12 @@ class WeakCallback(Generic[P, R]):
         return _DEAD if bound is None else bound
 
     def _call_dead(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._on_dead == "ignore":
-            return None
+        if callable(self._on_dead):
+            return self._on_dead(*args, **kwargs)
         if self._on_dead == "raise":
             msg = f"the object that {_name_of(self._func)} was to be called for is gone"
             raise DeadCallbackError(msg)
-        return self._on_dead(*args, **kwargs)
+        return None
 
     @property
     def alive(self) -> bool:
@@ -183,7 +183,7 @@ def _check(func: object, on_dead: object) -> None:
     if not callable(func):
         msg = f"func must be callable, got {func!r}"
         raise TypeError(msg)
-    if on_dead not in ("ignore", "raise") and not callable(on_dead):
+    if not callable(on_dead) and not (isinstance(on_dead, str) and on_dead in {"ignore", "raise"}):
         msg = f"on_dead must be 'ignore', 'raise' or a callable, got {on_dead!r}"
         raise ValueError(msg) if isinstance(on_dead, str) else TypeError(msg)
 
