@@ -162,7 +162,7 @@ class IdentitySetCore(Generic[O]):
                     break
                 number = ref.number
                 entry = data.get(number)
-                if entry is None or entry[0] is not ref:
+                if entry is None or entry[0] is not ref or ref() is not None:  # who gets hold of one that lives can put it here too
                     continue
                 entry = data.pop(number, None)
                 if entry is not None and entry[0] is not ref:  # a finaliser came in between and put a new owner there

@@ -148,7 +148,7 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
             if slot not in self._order:
                 continue
             entry = self._order[slot]
-            if entry[0] is not WEAK or entry[5] is not dead:
+            if entry[0] is not WEAK or entry[5] is not dead or dead() is not None:  # who gets hold of one that lives can put it here too
                 continue
             try:  # `_take_out`, written out: this is what a cache of short-lived values does most
                 taken = self._index.pop(entry[2], None)
