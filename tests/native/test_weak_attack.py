@@ -64,7 +64,7 @@ def test_clearing_counts_the_dead(cls, listens):
     cache["lost"] = Thing()
     cache.clear()
     assert cache._counters()["collections"] == 1
-    assert told == ([("kept", "EXPLICIT"), ("lost", "COLLECTED")] if listens else [])
+    assert told == ([("lost", "COLLECTED"), ("kept", "EXPLICIT")] if listens else [])
 
 
 @pytest.mark.parametrize("cls", PAIRS["weak"])
