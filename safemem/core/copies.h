@@ -199,10 +199,15 @@ core_import(PyObject *op, PyObject *rows)
     }
     Py_XDECREF(iterator);
     moment_release(&now);
-    if (self->weak && result == 0) {
+    if (self->weak) { /* whatever has failed, the bound holds */
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
         Py_BEGIN_CRITICAL_SECTION(self);
-        result = let_off_surplus(self, &gone);
+        result = let_off_surplus(self, &gone) < 0 ? -1 : result;
         Py_END_CRITICAL_SECTION();
+        if (type != NULL) {
+            PyErr_Restore(type, value, traceback);
+        }
     }
     gone_release(&gone);
     return result < 0 ? NULL : Py_NewRef(Py_None);

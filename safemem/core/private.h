@@ -272,7 +272,7 @@ core_counters(PyObject *op, PyObject *Py_UNUSED(none))
                                        "load_seconds", load_seconds, "evictions", evictions, "expirations", expirations, "collections",
                                        collections);
     PyObject *more = counters != NULL && self->weak ? Py_BuildValue("{sIsK}", "strong", strong, "revived", revived) : NULL;
-    if (more != NULL && PyDict_Update(counters, more) < 0) {
+    if (counters != NULL && self->weak && (more == NULL || PyDict_Update(counters, more) < 0)) {
         Py_CLEAR(counters);
     }
     Py_XDECREF(more);
