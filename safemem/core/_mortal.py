@@ -375,7 +375,7 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
 
     def _schedule(self, entry: Entry) -> None:
         if entry[DEADLINE] is not None:
-            super()._schedule(entry)
+            TTLCore._schedule(self, entry)  # not super(), which is an object, and the collector may run when one is made
 
     # -- checks --------------------------------------------------------------------------------------------------------------------
 

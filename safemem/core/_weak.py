@@ -357,12 +357,14 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
     # -- copies --------------------------------------------------------------------------------------------------------------------
 
     def _export(self) -> list[tuple[K, V, float, Any]]:
-        now = self._clock._now() if self._timed else None
+        entries = self._snapshot()
+        timed = self._timed  # asked when no more deadlines can come
+        now = self._clock._now() if timed else None
         rows: list[Any] = []
-        for entry in self._snapshot():
+        for entry in entries:
             value, deadline = object_of(entry), entry[DEADLINE]
             if value is not WEAK and (deadline is None or now < deadline):
-                rows.append((entry[KEY], value, entry[WEIGHT], life_until(deadline, now) if self._timed else None))
+                rows.append((entry[KEY], value, entry[WEIGHT], life_until(deadline, now) if timed else None))
         return rows
 
     def _import(self, rows: list[tuple[K, V, float, Any]]) -> None:
