@@ -207,8 +207,9 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
                     entry = index[key]
                 except KeyError:  # removed by what the comparison called
                     continue
-                if entry[SLOT] in self._order:  # not so if the comparison cleared the cache
+                if entry[SLOT] in self._order:
                     return self._exchange(entry, fresh, gone)
+                self._banish(index, key)
                 continue
             if index is not self._index:  # cleared by what hashing or comparing the key called
                 continue

@@ -230,8 +230,9 @@ class Tables(_Base[K, V]):
                     entry = index[key]
                 except KeyError:  # removed by what the comparison called
                     continue
-                if entry[SLOT] in self._order:  # not so if the comparison cleared the cache
+                if entry[SLOT] in self._order:
                     return self._replace(entry, value, weight, deadline, gone)
+                self._banish(index, key)
                 continue
             if order is not self._order:  # cleared by what hashing or comparing the key called
                 continue
@@ -266,6 +267,12 @@ class Tables(_Base[K, V]):
         if self._index.get(entry[KEY]) is entry:
             self._index.pop(entry[KEY], None)
         self._drop(entry)
+
+    def _banish(self, index: dict[K, Entry], key: K) -> None:
+        """Take a ghost out of an index: of a cache that a comparison cleared, or one that a caller of ours is about to withdraw."""
+        taken = index.pop(key, None)
+        if taken is not None and taken[SLOT] in self._order:  # another one by now
+            index.setdefault(taken[KEY], taken)
 
     def _take(self, key: Any, gone: Gone, cause: RemovalCause) -> Entry | None:
         """Remove and return the entry of a key, if there is one."""
