@@ -376,7 +376,8 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
 
     def _schedule(self, entry: Entry) -> None:
         if entry[DEADLINE] is not None:
-            TTLCore._schedule(self, entry)  # not super(), which is an object, and the collector may run when one is made
+            # Not super(), which is an object: the collector may run when one is made.
+            TTLCore._schedule(self, entry)  # pyright: ignore[reportUnknownMemberType, reportArgumentType]
 
     # -- checks --------------------------------------------------------------------------------------------------------------------
 

@@ -213,52 +213,51 @@ def test_a_value_that_stores_itself_when_it_dies(cls):
     cache._check()
 
 
-@pytest.mark.parametrize("kind", ["lru", "ttl", "weak"])
+@pytest.mark.parametrize("cls", [*PAIRS["lru"], *PAIRS["ttl"], *PAIRS["weak"]])
 @pytest.mark.parametrize("skipped", range(5))
-def test_a_store_in_the_middle_of_taking_a_store_back(kind, skipped):
+def test_a_store_in_the_middle_of_taking_a_store_back(cls, skipped):
     """A comparison empties the cache while an entry is stored, and a hash after that stores the same key anew: nobody waits for ever."""
-    for cls in PAIRS[kind]:
-        cache = make(cls, 5)
-        values = [Thing() for _ in range(3)]
-        at_eq: list[Any] = []
-        at_hash: list[Any] = []
+    cache = make(cls, 5)
+    values = [Thing() for _ in range(3)]
+    at_eq: list[Any] = []
+    at_hash: list[Any] = []
 
-        class Key:
-            def __init__(self, name: str) -> None:
-                self.name = name
+    class Key:
+        def __init__(self, name: str) -> None:
+            self.name = name
 
-            def __hash__(self) -> int:
-                if at_hash:
-                    at_hash.pop(0)()
-                return 7
+        def __hash__(self) -> int:
+            if at_hash:
+                at_hash.pop(0)()
+            return 7
 
-            def __eq__(self, other: object) -> bool:
-                if at_eq:
-                    at_eq.pop(0)()
-                return isinstance(other, Key) and self.name == other.name
+        def __eq__(self, other: object) -> bool:
+            if at_eq:
+                at_eq.pop(0)()
+            return isinstance(other, Key) and self.name == other.name
 
-        again = Key("key")
+    again = Key("key")
 
-        def nothing() -> None: ...
+    def nothing() -> None: ...
 
-        def store(cache: Any = cache, again: Any = again, value: Any = values[2]) -> None:
-            cache[again] = value
+    def store() -> None:
+        cache[again] = values[2]
 
-        def empty(cache: Any = cache) -> None:
-            waiting = at_eq[:]
-            at_eq.clear()
-            try:
-                while True:
-                    cache.popitem()
-            except KeyError:
-                pass
-            at_eq[:] = waiting
-            at_hash.append(store)
-
-        cache[Key("there")] = values[0]
-        at_eq[:] = [nothing] * skipped + [empty]
-        cache[Key("key")] = values[1]
+    def empty() -> None:
+        waiting = at_eq[:]
         at_eq.clear()
-        at_hash.clear()
-        assert any(cache.get(again) is value for value in values)
-        cache._check()
+        try:
+            while True:
+                cache.popitem()
+        except KeyError:
+            pass
+        at_eq[:] = waiting
+        at_hash.append(store)
+
+    cache[Key("there")] = values[0]
+    at_eq[:] = [nothing] * skipped + [empty]
+    cache[Key("key")] = values[1]
+    at_eq.clear()
+    at_hash.clear()
+    assert any(cache.get(again) is value for value in values)
+    cache._check()
