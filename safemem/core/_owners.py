@@ -122,8 +122,9 @@ class Owners(Generic[O]):
 
     def _tabulate(self, owner: Any, handle: Handle[O]) -> None:
         table, queue = self._table, self._queue
+        if id(owner) not in table:  # else a dead one of that address is in the queue already, and its turn comes once
+            queue.append(id(owner))
         table[id(owner)] = handle
-        queue.append(id(owner))
         for _ in range(min(len(queue), 3)):  # for each that comes, three are looked at: what a crowd left behind is soon gone
             number = queue.popleft()
             other = table.get(number)

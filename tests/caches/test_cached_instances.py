@@ -14,6 +14,7 @@ from helpers.isolate import run_code
 from helpers.threads import run_threads
 
 from safemem import cached
+from safemem.core._owners import Owners
 
 
 def test_value_that_refers_to_its_instance() -> None:
@@ -102,6 +103,26 @@ def test_address_reuse() -> None:
     # AddressSanitizer keeps what was freed for a while, so that nothing is made where another died.
     reused = len({id(Owner(number)) for number in range(3000)}) < 3000
     assert len(addresses) < 3000 or not reused, "no address was used twice: the test showed nothing"
+
+
+def test_address_reuse_leaves_nothing() -> None:
+    """Owners without a `__dict__` that come and go at one address: what is known of the dead ones does not pile up."""
+
+    class Slotted:
+        __slots__ = ("__weakref__",)
+
+    owners: Owners[Any] = Owners("x")
+    before: int | None = None
+    again = 0
+    for _ in range(1000):
+        owner = Slotted()
+        again += id(owner) == before
+        before = id(owner)
+        owners.give(owner, object())
+        del owner
+        assert len(owners._queue) == len(owners._table)
+    assert again > 100
+    assert len(owners._table) < 10
 
 
 def test_same_method_on_one_instance_in_threads() -> None:
