@@ -403,8 +403,13 @@ owned_release(Owned *copies, uint32_t count)
 static Py_ssize_t
 owners_length(PyObject *op)
 {
-    owners_drain((Owners *)op);
-    return (Py_ssize_t)LOAD_RELAXED(&((Owners *)op)->count);
+    Owners *self = (Owners *)op;
+    owners_drain(self);
+    Py_ssize_t count;
+    Py_BEGIN_CRITICAL_SECTION(self); /* a table that is being rebuilt counts from nothing */
+    count = (Py_ssize_t)self->count;
+    Py_END_CRITICAL_SECTION();
+    return count;
 }
 
 static int

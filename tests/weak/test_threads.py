@@ -100,3 +100,30 @@ def test_memory_is_flat(kind):
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 20_000
+
+
+@pytest.mark.parametrize("kind", [WeakIdentityDict, WeakIdentitySet])
+def test_length_never_goes_back(kind):
+    """While one thread adds owners that stay, what another one is told of their number never falls, whatever is rebuilt in between."""
+    for _ in range(20):
+        shared = kind()
+        owners = [Thing(False) for _ in range(2000)]
+        falls: list[tuple[int, int]] = []
+
+        def work(number: int, shared=shared, owners=owners, falls=falls) -> None:
+            if number == 0:
+                for owner in owners:
+                    if kind is WeakIdentityDict:
+                        shared[owner] = None
+                    else:
+                        shared.add(owner)
+                return
+            before = 0
+            while before < len(owners):
+                now = len(shared)
+                if now < before:
+                    falls.append((before, now))
+                before = max(now, before)
+
+        run_threads(2, work, limit=60.0)
+        assert not falls
