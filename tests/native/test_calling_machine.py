@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from helpers.trigger import Fault, Trigger
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -17,23 +18,6 @@ from safemem.core._owners import Owners
 from .cores import PAIRS, make
 
 assert NATIVE  # the public classes are made for one core; here both cores' parts are put together bare
-
-
-class Fault(Exception):
-    """What arguments raise."""
-
-
-class Trigger:
-    """What arguments do when they are hashed or compared: nothing, until it is set."""
-
-    action: Callable[[], object] | None = None
-
-    @classmethod
-    def pull(cls) -> None:
-        """Do it, once."""
-        action, cls.action = cls.action, None
-        if action is not None:
-            action()
 
 
 class Argument:
@@ -145,16 +129,8 @@ class Twins(RuleBasedStateMachine):
     def fault(self, args: list[Any], named: dict[str, Any], after: int) -> None:
         """An argument that raises leaves everything as it was; what it asks how often is each core's affair."""
         for function in self.twins:
-            countdown = [after]
-
-            def bite(countdown: list[int] = countdown) -> None:
-                countdown[0] -= 1
-                if countdown[0] < 0:
-                    raise Fault
-                Trigger.action = bite
-
             before = [value for _, value in function.cache._iterate_items()]
-            Trigger.action = bite
+            Trigger.fail_after(after)
             try:
                 function(*args, **named)
             except Fault:
@@ -252,15 +228,7 @@ class Wrappers(RuleBasedStateMachine):
     def fault(self, args: list[Any], after: int) -> None:
         self.inner = []
         for twin in self.twins:
-            countdown = [after]
-
-            def bite(countdown: list[int] = countdown) -> None:
-                countdown[0] -= 1
-                if countdown[0] < 0:
-                    raise Fault
-                Trigger.action = bite
-
-            Trigger.action = bite
+            Trigger.fail_after(after)
             try:
                 twin(*args)
             except Fault:

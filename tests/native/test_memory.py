@@ -232,12 +232,14 @@ def test_a_subclass_is_collected() -> None:
 def test_a_deep_nest_of_caches_is_freed() -> None:
     """Caches in caches, twenty thousand deep, do not exhaust the stack."""
     for core in (LRUCache, NATIVE[0]):
-        cache: Any = None
+        outer = core(1) if core is LRUCache else make(core, 1)
+        innermost = weakref.ref(outer)
         for _ in range(20_000):
+            cache = outer
             outer = core(1) if core is LRUCache else make(core, 1)
             outer["in"] = cache
-            cache = outer
         del cache, outer
+        assert innermost() is None
 
 
 @pytest.mark.parametrize(("maker", "most"), [(lambda n: LRUCache(n), (56, 72)), (lambda n: TTLCache(n, 600), (72, 88))], ids=["LRU", "TTL"])
