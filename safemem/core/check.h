@@ -18,18 +18,17 @@ check_index(Core *self)
 {
     uint64_t taken = 0, places = (uint64_t)self->mask + 1;
     for (uint64_t place = 0; place < places; place++) {
-        Slot slot = self->index[place];
-        if (slot.entry == 0) {
+        uint32_t slot = self->index[place], number = slot & self->mask;
+        if (slot == 0) {
             continue;
         }
         taken++;
-        INSIST(slot.entry <= self->used);
-        INSIST(self->entries[slot.entry].key != NULL);
-        INSIST(self->entries[slot.entry].hash == slot.hash);
-        uint64_t probe = (uint64_t)slot.hash >> self->shift;
-        while (probe != place) {
-            INSIST(self->index[probe].entry != 0);
-            probe = (probe + 1) & self->mask;
+        INSIST(number != 0 && number <= self->used);
+        INSIST(self->entries[number].key != NULL);
+        INSIST(slot == (tag_of(self, self->entries[number].hash) | number));
+        INSIST(way_home(self, (uint32_t)place) == (((uint32_t)place - home_of(self, self->entries[number].hash)) & self->mask));
+        for (uint32_t probe = home_of(self, self->entries[number].hash); probe != place; probe = (probe + 1) & self->mask) {
+            INSIST(self->index[probe] != 0);
         }
     }
     INSIST(taken == self->count);
@@ -41,7 +40,7 @@ static int
 check_order(Core *self)
 {
     INSIST((self->head == 0) == (self->count == 0));
-    INSIST(self->used <= self->capacity);
+    INSIST(self->used <= self->capacity && self->used <= self->mask);
     uint32_t number = self->head, strong = 0;
     for (uint32_t i = 0; i < self->count; i++) {
         Entry *entry = &self->entries[number];

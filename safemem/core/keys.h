@@ -109,19 +109,22 @@ static inline uint32_t
 find(Core *self, PyObject *key, uint32_t hash)
 {
 again:;
-    const Slot *index = self->index;
-    uint32_t mask = self->mask;
-    for (uint32_t place = (uint32_t)((uint64_t)hash >> self->shift);; place = (place + 1) & mask) {
-        Slot slot = index[place];
-        if (slot.entry == 0) {
+    const uint32_t *index = self->index;
+    uint32_t mask = self->mask, tag = tag_of(self, hash);
+    for (uint32_t place = home_of(self, hash);; place = (place + 1) & mask) {
+        uint32_t slot = index[place], number = slot & mask;
+        if (slot == 0) {
             return 0;
         }
-        if (slot.hash != hash) {
+        if ((slot ^ number) != tag) {
             continue;
         }
-        PyObject *stored = self->entries[slot.entry].key;
+        PyObject *stored = self->entries[number].key;
         if (LIKELY(stored == key)) {
-            return slot.entry;
+            return number;
+        }
+        if (UNLIKELY(self->entries[number].hash != hash)) {
+            continue;
         }
         int same = same_at_once(stored, key);
         if (UNLIKELY(same < 0)) {
@@ -135,7 +138,7 @@ again:;
             }
         }
         if (LIKELY(same)) {
-            return slot.entry;
+            return number;
         }
     }
 }

@@ -206,17 +206,17 @@ same_parts(PyObject *stored, const Parts *parts)
 static ALWAYS_INLINE uint32_t
 find_parts(Core *self, const Parts *parts, uint32_t hash)
 {
-    const Slot *index = self->index;
-    uint32_t mask = self->mask;
-    for (uint32_t place = (uint32_t)((uint64_t)hash >> self->shift);; place = (place + 1) & mask) {
-        Slot slot = index[place];
-        if (slot.entry == 0) {
+    const uint32_t *index = self->index;
+    uint32_t mask = self->mask, tag = tag_of(self, hash);
+    for (uint32_t place = home_of(self, hash);; place = (place + 1) & mask) {
+        uint32_t slot = index[place], number = slot & mask;
+        if (slot == 0) {
             return 0;
         }
-        if (slot.hash == hash) {
-            int same = same_parts(self->entries[slot.entry].key, parts);
+        if ((slot ^ number) == tag && self->entries[number].hash == hash) {
+            int same = same_parts(self->entries[number].key, parts);
             if (LIKELY(same != 0)) {
-                return same > 0 ? slot.entry : ASK;
+                return same > 0 ? number : ASK;
             }
         }
     }

@@ -183,7 +183,7 @@ core_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(name
     self->state = state;
     self->seed = state->seed;
     self->index = no_slots;
-    self->shift = 32;
+    index_set(self, no_slots, 0);
     self->monotonic = state->monotonic;
     self->maxsize = Py_NewRef(state->zero); /* the collector, which may show it to anybody, knows it by now */
     self->bound = Py_NewRef(state->zero);
@@ -298,7 +298,7 @@ core_sizeof(PyObject *op, PyObject *Py_UNUSED(none))
     size_t bytes = (size_t)Py_TYPE(op)->tp_basicsize;
     Py_BEGIN_CRITICAL_SECTION(self);
     if (self->index != no_slots) {
-        bytes += ((size_t)self->mask + 1) * sizeof(Slot);
+        bytes += ((size_t)self->mask + 1) * sizeof(uint32_t);
     }
     if (self->entries != NULL) {
         size_t entry = sizeof(Entry) + (self->timing != NULL ? sizeof(Timing) : 0) + (self->weights != NULL ? sizeof(PyObject *) : 0)

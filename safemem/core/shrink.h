@@ -115,13 +115,10 @@ shrink_table(Core *self)
 {
     uint32_t count = self->count, capacity = count + count / 8 + 8;
     size_t places = (size_t)capacity + 1;
-    uint32_t bits = 4;
-    while (((uint64_t)1 << bits) < 2 * (uint64_t)capacity) {
-        bits++;
-    }
+    uint8_t bits = position_bits(capacity);
     Arrays to = {0};
     uint32_t *moved = PyMem_Malloc(((size_t)self->used + 1) * sizeof(uint32_t));
-    to.index = PyMem_Calloc((size_t)1 << bits, sizeof(Slot));
+    to.index = PyMem_Calloc((size_t)1 << bits, sizeof(uint32_t));
     to.entries = PyMem_Malloc(places * sizeof(Entry));
     to.timing = self->timed ? PyMem_Malloc(places * sizeof(Timing)) : NULL;
     to.weights = self->weighs ? PyMem_Malloc(places * sizeof(PyObject *)) : NULL;
@@ -146,21 +143,16 @@ shrink_table(Core *self)
         move_refs(self, &to, moved);
     }
     PyMem_Free(moved);
-    if (self->index != no_slots) {
-        PyMem_Free(self->index);
-    }
+    index_set(self, to.index, bits);
     PyMem_Free(self->entries);
     PyMem_Free(self->timing);
     PyMem_Free(self->weights);
     PyMem_Free(self->refs);
     shrink_heap(self, capacity);
-    self->index = to.index;
     self->entries = to.entries;
     self->timing = to.timing;
     self->weights = to.weights;
     self->refs = to.refs;
-    self->mask = (uint32_t)(((uint64_t)1 << bits) - 1);
-    self->shift = 32 - bits;
     self->capacity = capacity;
     self->head = count == 0 ? 0 : 1;
     self->used = count;

@@ -277,7 +277,7 @@ add_and_evict(Core *self, Item *item, Gone *gone)
     index_add(self, item->hash, number);
     /* What the next eviction will need, which has not been looked at for the longest time. */
     Entry *next = &self->entries[self->head];
-    PREFETCH(&self->index[(uint64_t)next->hash >> self->shift]);
+    PREFETCH(&self->index[home_of(self, next->hash)]);
     PREFETCH(next->key);
     self->version++;
     self->removed++;

@@ -1,7 +1,9 @@
 /* The table: an index of hashes over an array of entries, and the order of use as links between the entries.
 
-   * A slot of the index holds 32 bits of a mixed hash and the number of an entry, 0 if it is free. It is searched linearly from the
-     position that the hash's first bits name; deleting shifts back what follows. At most half of the slots are taken.
+   * The first bits of an entry's mixed hash name its home in the index. The slot there, or the first free one after it, holds the number
+     of the entry, in as many bits as a position has, and before it a tag: the last bits of the home and what comes after them in the hash.
+     0 is a free slot. Deleting shifts back what follows; how far a slot is from home its tag says, unless some are `far` from theirs.
+     At most half of the slots are taken, so there are more positions than entries.
    * An entry's number is its place in the array, from 1 on. What few caches need is in arrays beside: deadlines, weights.
    * The order of use is a ring: `head` is the coldest entry and the one before it the hottest. Making the coldest the hottest moves
      `head` and touches no link, which is what happens when an insertion evicts.
@@ -17,11 +19,6 @@
 #define MOST_ENTRIES ((uint32_t)1 << 31)
 #define FAILED UINT32_MAX  /* in place of an entry's number: an exception is set */
 #define NOT_DUE UINT32_MAX /* in place of the next entry due: the entry waits in a heap */
-
-typedef struct {
-    uint32_t hash;
-    uint32_t entry;
-} Slot;
 
 typedef struct {
     PyObject *key; /* NULL: free */
@@ -45,14 +42,17 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     /* What a hit needs. */
-    Slot *index;
+    uint32_t *index;
     Entry *entries;
     uint64_t seed;
     uint64_t hits;
     uint32_t mask;
-    uint32_t shift;
     uint32_t head;
     uint32_t count;
+    uint8_t shift; /* 32 less the bits of a position */
+    uint8_t cut;   /* the first bits of a hash, of which a tag has none */
+    uint8_t near;  /* the bits of a home that a tag has */
+    uint8_t far;   /* which do not always do */
     uint8_t timed;
     uint8_t simple; /* storing needs no look at the value nor at anything but the table */
     uint8_t objects; /* deadlines are Python objects, not doubles */
@@ -112,7 +112,7 @@ typedef struct {
 } Core;
 
 /* An index without entries, so that looking into an empty table needs no question. Never written to. */
-static Slot no_slots[1];
+static uint32_t no_slots[1];
 
 static inline Timing *
 timing_of(Core *self, uint32_t number)
@@ -129,69 +129,105 @@ is_same(Core *self, uint32_t number, uint32_t birth)
 
 /* -- the index ------------------------------------------------------------------------------------------------------------------ */
 
+/* Where the search for a hash begins. */
+static inline uint32_t
+home_of(Core *self, uint32_t hash)
+{
+    return (uint32_t)((uint64_t)hash >> self->shift);
+}
+
+static inline uint32_t
+tag_of(Core *self, uint32_t hash)
+{
+    return (hash << self->cut) & ~self->mask;
+}
+
+/* How far from home a slot is that is taken. */
+static inline uint32_t
+way_home(Core *self, uint32_t place)
+{
+    uint32_t slot = self->index[place];
+    if (UNLIKELY(self->far)) {
+        return (place - home_of(self, self->entries[slot & self->mask].hash)) & self->mask;
+    }
+    return (place - (slot >> (32 - self->near))) & ((1U << self->near) - 1);
+}
+
 static inline void
 index_add(Core *self, uint32_t hash, uint32_t number)
 {
-    Slot *index = self->index;
+    uint32_t *index = self->index;
     uint32_t mask = self->mask;
-    uint32_t place = (uint32_t)((uint64_t)hash >> self->shift);
-    while (index[place].entry != 0) {
+    uint32_t home = home_of(self, hash), place = home;
+    while (index[place] != 0) {
         place = (place + 1) & mask;
     }
-    index[place].hash = hash;
-    index[place].entry = number;
+    index[place] = tag_of(self, hash) | number;
+    if (UNLIKELY(((place - home) & mask) >> self->near)) {
+        self->far = 1;
+    }
 }
 
 static inline void
 index_drop(Core *self, uint32_t number)
 {
-    Slot *index = self->index;
-    uint32_t mask = self->mask, shift = self->shift;
-    uint32_t hole = (uint32_t)((uint64_t)self->entries[number].hash >> shift);
-    while (index[hole].entry != number) {
+    uint32_t *index = self->index;
+    uint32_t mask = self->mask;
+    uint32_t hole = home_of(self, self->entries[number].hash);
+    while ((index[hole] & mask) != number) {
         hole = (hole + 1) & mask;
     }
-    for (uint32_t place = (hole + 1) & mask;; place = (place + 1) & mask) {
-        Slot slot = index[place];
-        if (slot.entry == 0) {
-            break;
-        }
-        uint32_t home = (uint32_t)((uint64_t)slot.hash >> shift);
-        if (((place - home) & mask) >= ((place - hole) & mask)) {
-            index[hole] = slot;
+    for (uint32_t place = (hole + 1) & mask; index[place] != 0; place = (place + 1) & mask) {
+        if (way_home(self, place) >= ((place - hole) & mask)) {
+            index[hole] = index[place];
             hole = place;
         }
     }
-    index[hole].hash = 0;
-    index[hole].entry = 0;
+    index[hole] = 0;
+}
+
+/* How many bits a position must have in an index for so many entries. */
+static uint8_t
+position_bits(uint64_t count)
+{
+    uint8_t bits = 4;
+    while (bits < 32 && ((uint64_t)1 << bits) < 2 * count) {
+        bits++;
+    }
+    return bits;
+}
+
+/* Put another index in the place of the table's, one without entries; `no_slots` is of no bits. */
+static void
+index_set(Core *self, uint32_t *index, uint8_t bits)
+{
+    if (self->index != no_slots) {
+        PyMem_Free(self->index);
+    }
+    self->index = index;
+    self->mask = (uint32_t)(((uint64_t)1 << bits) - 1);
+    self->shift = 32 - bits;
+    self->near = bits < 6 ? bits : 6;
+    self->cut = bits - self->near;
+    self->far = bits + self->near > 32;
+    self->version++;
 }
 
 /* Make the index large enough for `count` entries; -1 without memory, and then nothing has changed. */
 static NOINLINE int
 index_fit(Core *self, uint32_t count)
 {
-    uint32_t bits = 4;
-    while (bits < 32 && ((uint64_t)1 << bits) < 2 * (uint64_t)count) {
-        bits++;
-    }
-    Slot *fresh = PyMem_Calloc((size_t)1 << bits, sizeof(Slot));
+    uint8_t bits = position_bits(count);
+    uint32_t *fresh = PyMem_Calloc((size_t)1 << bits, sizeof(uint32_t));
     if (fresh == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    Slot *old = self->index;
-    uint64_t places = (uint64_t)self->mask + 1;
-    self->index = fresh;
-    self->mask = (uint32_t)(((uint64_t)1 << bits) - 1);
-    self->shift = 32 - bits;
-    self->version++;
-    for (uint64_t place = 0; place < places; place++) {
-        if (old[place].entry != 0) {
-            index_add(self, old[place].hash, old[place].entry);
+    index_set(self, fresh, bits);
+    for (uint32_t number = 1; number <= self->used; number++) {
+        if (self->entries[number].key != NULL) {
+            index_add(self, self->entries[number].hash, number);
         }
-    }
-    if (old != no_slots) {
-        PyMem_Free(old);
     }
     return 0;
 }
@@ -383,7 +419,7 @@ entry_drop(Core *self, uint32_t number)
 
 /* The arrays of a table, taken out of it. */
 typedef struct {
-    Slot *index;
+    uint32_t *index;
     Entry *entries;
     Timing *timing;
     PyObject **weights;
@@ -411,9 +447,8 @@ table_take(Core *self, Arrays *out)
     out->head = self->head;
     out->used = self->used;
     out->objects = self->objects;
-    self->index = no_slots;
-    self->mask = 0;
-    self->shift = 32;
+    self->index = no_slots; /* the former one is the caller's */
+    index_set(self, no_slots, 0);
     self->entries = NULL;
     self->timing = NULL;
     self->weights = NULL;

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import math
+import random
+import sys
 import time
 from typing import Any
 
@@ -109,6 +111,32 @@ def test_keys_made_to_collide() -> None:
         steps.append(time.perf_counter() - start)
         target._check()
     assert steps[1] < 50 * steps[0] + 1
+
+
+@pytest.mark.parametrize("alike", [70, 300])
+def test_keys_of_one_hash(alike: int) -> None:
+    """Entries that lie far from where their hash puts them, in one long row of slots, are found while others come and go in any order."""
+    cache = make(NATIVE[0], math.inf)
+    modulus = sys.hash_info.modulus
+    keys = [group + number * modulus for group in (1, 2, 3) for number in range(alike)] + list(range(10, 10 + 3 * alike))
+    random.Random(alike).shuffle(keys)
+    there: set[int] = set()
+    for turn in range(3):
+        for key in keys[turn::2]:
+            if key in there:
+                del cache[key]
+                there.remove(key)
+            else:
+                cache[key] = key
+                there.add(key)
+            if key % 5 == 0:
+                cache._check()
+        assert [key for key in keys if key in cache] == [key for key in keys if key in there]
+        cache._check()
+    for key in keys:
+        cache.pop(key, None)
+        cache._check()
+    assert len(cache) == 0
 
 
 def test_integers_and_strings_of_all_sizes() -> None:
