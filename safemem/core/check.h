@@ -44,14 +44,16 @@ check_order(Core *self)
     uint32_t number = self->head, strong = 0;
     for (uint32_t i = 0; i < self->count; i++) {
         Entry *entry = &self->entries[number];
-        INSIST(entry->key != NULL && (entry->value != NULL || (self->weak && self->refs[number] != NULL)));
-        if (self->weak && entry->value != NULL) {
+        INSIST(entry->key != NULL && entry->value != NULL && (self->weak || !entry->weak));
+        if (self->weak && !entry->weak) {
             INSIST(strong++ > 0 || number == self->coldest);
         }
-        INSIST(!self->weak || self->refs[number] == NULL || ((PyWeakReference *)self->refs[number])->hash == (Py_hash_t)number);
+        PyObject *kept = self->refs != NULL ? self->refs[number] : NULL, *ref = entry->weak ? entry->value : kept;
+        INSIST(kept == NULL || !entry->weak);
+        INSIST(ref == NULL || ((PyWeakReference *)ref)->hash == (Py_hash_t)number);
         INSIST(self->entries[entry->next].prev == number);
         INSIST(self->gc_keys || !may_be_tracked(entry->key));
-        INSIST(self->gc_values || entry->value == NULL || !may_be_tracked(entry->value));
+        INSIST(self->gc_values || entry->weak || !may_be_tracked(entry->value));
         number = entry->next;
     }
     INSIST(number == self->head);
@@ -119,7 +121,7 @@ check_weights(Core *self)
 {
     double sum = 0.0;
     for (uint32_t number = 1; number <= self->used; number++) {
-        if (self->entries[number].value != NULL) {
+        if (strong_value(&self->entries[number]) != NULL) {
             sum += PyFloat_AsDouble(self->weights[number]);
         }
     }

@@ -35,7 +35,7 @@ take_rows(Core *self, uint32_t *count)
     }
     uint32_t number = self->head, i = 0;
     for (uint32_t passed = 0; passed < self->count; passed++, number = self->entries[number].next) {
-        rows[i].value = self->weak ? entry_object(self, number) : Py_NewRef(self->entries[number].value);
+        rows[i].value = entry_object(&self->entries[number]);
         if (rows[i].value == NULL) {
             continue;
         }

@@ -197,14 +197,16 @@ size_drop(Core *self, PyObject *weight)
 static PyObject *
 take_object(Core *self, uint32_t number, PyObject **cause)
 {
-    PyObject *value = self->entries[number].value;
-    if (value != NULL) {
-        strong_leave(self, number);
+    PyObject *value = self->entries[number].value, *ref;
+    if (self->entries[number].weak) {
+        ref = value;
+        value = referent(ref);
     }
     else {
-        value = referent(self->refs[number]);
+        ref = take_ref(self, number);
+        strong_leave(self, number);
     }
-    set_ref(self, number, NULL);
+    Py_XDECREF(ref);
     if (value == NULL) {
         value = Py_NewRef(Py_None);
         *cause = self->state->cause_collected;
@@ -221,7 +223,7 @@ take_entry(Core *self, uint32_t number, PyObject *cause, Gone *gone)
         return -1;
     }
     PyObject *value = self->entries[number].value, *told = cause;
-    int strong = value != NULL;
+    int strong = !self->entries[number].weak;
     if (UNLIKELY(self->weak)) {
         value = take_object(self, number, &told);
     }
@@ -257,8 +259,7 @@ forget_entry(Core *self, uint32_t number)
 static void
 bury(Core *self, uint32_t number, PyObject *ref, Gone *gone)
 {
-    if (number == 0 || number > self->used || self->entries[number].key == NULL || self->entries[number].value != NULL ||
-        self->refs[number] != ref || !is_dead(ref)) {
+    if (number == 0 || number > self->used || !self->entries[number].weak || self->entries[number].value != ref || !is_dead(ref)) {
         return;
     }
     if (take_entry(self, number, self->state->cause_collected, gone) < 0) {
@@ -272,12 +273,12 @@ static void
 bury_all(Core *self, Gone *gone)
 {
     for (uint32_t number = 1; number <= self->used; number++) {
-        if (self->entries[number].key == NULL || self->entries[number].value != NULL) {
+        if (!self->entries[number].weak) {
             continue;
         }
-        PyObject *object = referent(self->refs[number]);
+        PyObject *object = referent(self->entries[number].value);
         if (object == NULL) {
-            bury(self, number, self->refs[number], gone);
+            bury(self, number, self->entries[number].value, gone);
         }
         else {
             Victim *victim = gone_reserve(gone) < 0 ? NULL : gone_add(gone, NULL, object, NULL); /* it may be the last reference by now */

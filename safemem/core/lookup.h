@@ -99,12 +99,12 @@ static PyObject *
 use_entry(Core *self, uint32_t number, Gone *gone)
 {
     Entry *entry = &self->entries[number];
-    if (LIKELY(entry->value != NULL)) {
+    if (LIKELY(!entry->weak)) {
         self->hits++;
         weak_promote(self, number);
         return Py_NewRef(self->entries[number].value);
     }
-    PyObject *value = referent(self->refs[number]);
+    PyObject *ref = entry->value, *value = referent(ref);
     if (value == NULL) {
         self->misses++;
         return NULL;
@@ -120,7 +120,8 @@ use_entry(Core *self, uint32_t number, Gone *gone)
         large |= size == NULL;
     }
     if (large == 0) {
-        entry->value = Py_NewRef(value);
+        hold_strongly(self, number, value);
+        keep_ref(self, number, ref);
         if (size != NULL) {
             Py_SETREF(self->size, size);
         }

@@ -77,7 +77,7 @@ core_peek(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *names
     Py_BEGIN_CRITICAL_SECTION(self);
     number = find_live(self, out[0], (uint32_t)hash);
     if (number != 0 && number != FAILED) {
-        value = UNLIKELY(self->weak) ? entry_object(self, number) : Py_NewRef(self->entries[number].value);
+        value = entry_object(&self->entries[number]);
     }
     Py_END_CRITICAL_SECTION();
     if (number == FAILED || value != NULL) {
@@ -99,7 +99,7 @@ core_contains(PyObject *op, PyObject *key)
     Py_BEGIN_CRITICAL_SECTION(self);
     number = find_live(self, key, (uint32_t)hash);
     if (UNLIKELY(self->weak) && number != 0 && number != FAILED) {
-        value = entry_object(self, number);
+        value = entry_object(&self->entries[number]);
         number = value != NULL;
     }
     Py_END_CRITICAL_SECTION();

@@ -239,7 +239,8 @@ core_traverse(PyObject *op, visitproc visit, void *arg)
     }
     if (self->gc_values) {
         for (uint32_t number = 1; number <= self->used; number++) {
-            VISIT_IF_COLLECTED(self->entries[number].value); /* NULL where the key is */
+            PyObject *value = strong_value(&self->entries[number]); /* references to what is held weakly are no part of a cycle */
+            VISIT_IF_COLLECTED(value);
         }
     }
     return 0;

@@ -95,9 +95,13 @@ move_refs(Core *self, Arrays *to, const uint32_t *moved)
 {
     uint32_t number = self->head;
     for (uint32_t i = 1; i <= self->count; i++, number = self->entries[number].next) {
-        to->refs[i] = self->refs[number];
-        if (to->refs[i] != NULL) {
-            ((PyWeakReference *)to->refs[i])->hash = (Py_hash_t)i;
+        PyObject *ref = to->entries[i].weak ? to->entries[i].value : NULL;
+        if (self->refs != NULL) {
+            to->refs[i] = self->refs[number];
+            ref = ref == NULL ? to->refs[i] : ref;
+        }
+        if (ref != NULL) {
+            ((PyWeakReference *)ref)->hash = (Py_hash_t)i;
         }
     }
     self->coldest = self->coldest == 0 ? 0 : moved[self->coldest];
@@ -122,9 +126,9 @@ shrink_table(Core *self)
     to.entries = PyMem_Malloc(places * sizeof(Entry));
     to.timing = self->timed ? PyMem_Malloc(places * sizeof(Timing)) : NULL;
     to.weights = self->weighs ? PyMem_Malloc(places * sizeof(PyObject *)) : NULL;
-    to.refs = self->weak ? PyMem_Malloc(places * sizeof(PyObject *)) : NULL;
+    to.refs = self->refs != NULL ? PyMem_Malloc(places * sizeof(PyObject *)) : NULL;
     int able = moved != NULL && to.index != NULL && to.entries != NULL && (!self->timed || to.timing != NULL) &&
-               (!self->weighs || to.weights != NULL) && (!self->weak || to.refs != NULL);
+               (!self->weighs || to.weights != NULL) && (self->refs == NULL || to.refs != NULL);
     if (able) {
         number_entries(self, moved);
         able = !self->objects || (to.object_heap = move_records(self, moved)) != NULL;

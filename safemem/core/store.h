@@ -14,7 +14,7 @@ total_weight(Core *self)
     if (self->size == NULL) {
         PyObject *sum = Py_NewRef(self->state->zero);
         for (uint32_t number = 1; sum != NULL && number <= self->used; number++) {
-            if (self->entries[number].value != NULL) {
+            if (strong_value(&self->entries[number]) != NULL) {
                 Py_SETREF(sum, PyNumber_Add(sum, self->weights[number]));
             }
         }
@@ -34,26 +34,24 @@ is_over(Core *self)
     return size == NULL ? -1 : PyObject_RichCompareBool(size, self->bound, Py_GT);
 }
 
-/* Make sure that an entry held strongly has a weak reference: 1; 0: it cannot have one; -1: it has changed meanwhile. Runs the collector. */
+/* A weak reference, in `ref`, to the value of an entry held strongly: 1; 0: there can be none; -1: the entry has changed meanwhile.
+   Runs the collector. */
 static int
-provide_ref(Core *self, uint32_t number, Gone *gone)
+provide_ref(Core *self, uint32_t number, PyObject **ref, Gone *gone)
 {
-    if (self->refs[number] != NULL && !is_dead(self->refs[number])) { /* the collector kills those to what somebody then brings back */
+    *ref = take_ref(self, number);
+    if (*ref != NULL && !is_dead(*ref)) { /* the collector kills those to what somebody then brings back */
         return 1;
     }
+    Py_XDECREF(*ref);
     uint32_t birth = self->entries[number].birth;
     PyObject *value = Py_NewRef(self->entries[number].value);
-    PyObject *ref = is_weakable(value) ? make_ref(self, value) : NULL;
-    int provided = ref != NULL ? 1 : 0;
+    *ref = is_weakable(value) ? make_ref(self, value) : NULL;
+    int provided = *ref != NULL ? 1 : 0;
     PyErr_Clear();
     if (!is_same(self, number, birth) || self->entries[number].value != value) {
+        Py_CLEAR(*ref);
         provided = -1;
-    }
-    if (provided > 0) {
-        set_ref(self, number, ref);
-    }
-    else {
-        Py_XDECREF(ref);
     }
     if (provided < 0 && gone_reserve(gone) == 0) { /* it may be the last reference to the value */
         gone_add(gone, NULL, value, NULL);
@@ -70,11 +68,14 @@ static int
 let_off_coldest(Core *self, PyObject *cause, Gone *gone)
 {
     uint32_t number = self->coldest, birth = self->entries[number].birth;
-    int provided = provide_ref(self, number, gone);
+    PyObject *ref;
+    int provided = provide_ref(self, number, &ref, gone);
     if (provided < 0 || number != self->coldest || self->entries[number].birth != birth) {
+        Py_XDECREF(ref);
         return 0; /* another try */
     }
     if (gone_reserve(gone) < 0) {
+        Py_XDECREF(ref);
         return -1;
     }
     if (!provided) {
@@ -83,7 +84,7 @@ let_off_coldest(Core *self, PyObject *cause, Gone *gone)
     }
     gone_add(gone, NULL, self->entries[number].value, NULL);
     strong_leave(self, number);
-    self->entries[number].value = NULL;
+    hold_weakly(self, number, ref);
     if (self->weighs) {
         size_drop(self, self->weights[number]);
     }
@@ -132,7 +133,7 @@ reweigh(Core *self, Item *item, uint32_t number)
     if (total_weight(self) == NULL) {
         return -1;
     }
-    PyObject *less = self->entries[number].value == NULL ? Py_NewRef(self->size) : PyNumber_Subtract(self->size, self->weights[number]);
+    PyObject *less = self->entries[number].weak ? Py_NewRef(self->size) : PyNumber_Subtract(self->size, self->weights[number]);
     PyObject *size = less == NULL || item->ref != NULL ? Py_XNewRef(less) : PyNumber_Add(less, item->weight);
     Py_XDECREF(less);
     if (size == NULL) {
@@ -148,23 +149,30 @@ static PyObject *
 exchange(Core *self, Item *item, uint32_t number, PyObject **cause)
 {
     Entry *entry = &self->entries[number];
-    PyObject *old = entry->value;
-    if (old != NULL) {
-        strong_leave(self, number);
+    PyObject *old = entry->value, *ref;
+    if (entry->weak) {
+        ref = old;
+        old = referent(ref);
     }
     else {
-        old = referent(self->refs[number]);
+        ref = take_ref(self, number);
+        strong_leave(self, number);
     }
-    if (old != item->value || item->ref != NULL) { /* the same value may keep its reference */
-        set_ref(self, number, item->ref);
-        entry->value = item->ref != NULL ? NULL : Py_NewRef(item->value);
+    if (item->ref != NULL) {
+        hold_weakly(self, number, item->ref);
         item->ref = NULL;
     }
     else {
-        entry->value = Py_NewRef(item->value);
+        hold_strongly(self, number, item->value);
+    }
+    if (ref != NULL && old == item->value && !entry->weak) {
+        keep_ref(self, number, ref);
+    }
+    else {
+        Py_XDECREF(ref);
     }
     promote(self, number);
-    if (entry->value != NULL) {
+    if (!entry->weak) {
         strong_join(self, number);
     }
     else if (self->weighs && self->strong == 0) {
@@ -232,9 +240,10 @@ add(Core *self, Item *item, Gone *gone)
             return -1;
         }
     }
-    uint32_t number = entry_add(self, item->key, item->ref != NULL ? NULL : item->value, item->hash);
-    if (self->weak && item->ref != NULL) {
-        set_ref(self, number, item->ref);
+    uint32_t number = entry_add(self, item->key, item->value, item->hash);
+    if (item->ref != NULL) {
+        Py_DECREF(item->value); /* the item has it still */
+        hold_weakly(self, number, item->ref);
         item->ref = NULL;
     }
     else if (self->weak) {
@@ -438,7 +447,7 @@ store_absent(Core *self, Item *item, PyObject *token, Gone *gone)
             if (number == FAILED) {
                 return NULL;
             }
-            PyObject *there = number == 0 ? NULL : entry_object(self, number);
+            PyObject *there = number == 0 ? NULL : entry_object(&self->entries[number]);
             return there != NULL ? there : Py_NewRef(item->value);
         }
     }
@@ -447,7 +456,7 @@ store_absent(Core *self, Item *item, PyObject *token, Gone *gone)
         return NULL;
     }
     if (number != 0) {
-        PyObject *there = entry_object(self, number);
+        PyObject *there = entry_object(&self->entries[number]);
         if (there != NULL) {
             return there;
         }

@@ -22,9 +22,10 @@
 
 typedef struct {
     PyObject *key; /* NULL: free */
-    PyObject *value;
+    PyObject *value; /* the weak reference to it, if `weak` */
     uint32_t hash;
-    uint32_t birth; /* tells an entry from an earlier one in the same place */
+    uint32_t birth : 31; /* tells an entry from an earlier one in the same place */
+    uint32_t weak : 1;   /* see weak.h */
     uint32_t prev;
     uint32_t next; /* of a free entry: the next free one */
 } Entry;
@@ -91,7 +92,7 @@ typedef struct {
     uint64_t schedules;
     PyObject *object_heap; /* a list of (deadline, number of the schedule, number of the entry) */
     PyObject **weights;
-    PyObject **refs; /* of entries held weakly, or that were once */
+    PyObject **refs; /* of entries held strongly that were held weakly before; NULL: none has been kept */
     PyObject *mailbox;
     uint64_t revived;
     uint64_t collections;
@@ -118,6 +119,13 @@ static inline Timing *
 timing_of(Core *self, uint32_t number)
 {
     return &self->timing[number];
+}
+
+/* What an entry keeps alive, borrowed; NULL: nothing. */
+static inline PyObject *
+strong_value(const Entry *entry)
+{
+    return entry->weak ? NULL : entry->value;
 }
 
 /* Whether a place still holds the entry that was there before a call-out. */
@@ -336,7 +344,7 @@ make_entries(Core *self)
     if (self->weighs && array_fit((void **)&self->weights, count, sizeof(PyObject *)) < 0) {
         return -1;
     }
-    if (self->weak && array_fit((void **)&self->refs, count, sizeof(PyObject *)) < 0) {
+    if (self->refs != NULL && array_fit((void **)&self->refs, count, sizeof(PyObject *)) < 0) {
         return -1;
     }
     self->capacity = capacity;
@@ -370,7 +378,7 @@ note_tracked(Core *self, PyObject *key, PyObject *value)
     }
 }
 
-/* Add an entry as the hottest, after make_space(). A value of NULL: it will be held weakly. */
+/* Add an entry as the hottest, after make_space(). */
 static inline uint32_t
 entry_add(Core *self, PyObject *key, PyObject *value, uint32_t hash)
 {
@@ -383,10 +391,11 @@ entry_add(Core *self, PyObject *key, PyObject *value, uint32_t hash)
     }
     Entry *entry = &self->entries[number];
     entry->key = Py_NewRef(key);
-    entry->value = Py_XNewRef(value);
+    entry->value = Py_NewRef(value);
     entry->hash = hash;
     entry->birth = ++self->births;
-    if (self->weak) {
+    entry->weak = 0;
+    if (self->refs != NULL) {
         self->refs[number] = NULL;
     }
     note_tracked(self, key, value);
@@ -406,6 +415,7 @@ entry_drop(Core *self, uint32_t number)
     order_drop(self, number);
     entry->key = NULL;
     entry->value = NULL;
+    entry->weak = 0;
     entry->next = self->free;
     self->free = number;
     self->count--;
@@ -482,7 +492,7 @@ arrays_release(Arrays *arrays)
             Py_XDECREF(arrays->refs[number]);
         }
         Py_DECREF(arrays->entries[number].key);
-        Py_XDECREF(arrays->entries[number].value);
+        Py_DECREF(arrays->entries[number].value);
     }
     Py_XDECREF(arrays->object_heap);
     Py_XDECREF(arrays->size);

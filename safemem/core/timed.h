@@ -107,7 +107,7 @@ core_ttl_of(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *nam
     Py_BEGIN_CRITICAL_SECTION(self);
     number = self->timed ? find_alive(self, out[0], (uint32_t)hash, &now) : find(self, out[0], (uint32_t)hash);
     if (self->weak && number != 0 && number != FAILED) {
-        value = entry_object(self, number);
+        value = entry_object(&self->entries[number]);
         number = value == NULL ? 0 : number;
     }
     if (self->timed && number != 0 && number != FAILED) {

@@ -133,7 +133,7 @@ walk_step(Walk *walk, Core *cache, PyObject **key, PyObject **value)
             alive = number == FAILED ? -1 : number != 0;
         }
         if (alive == 1) {
-            *value = cache->weak ? entry_object(cache, number) : Py_NewRef(cache->entries[number].value);
+            *value = entry_object(&cache->entries[number]);
             *key = *value == NULL ? NULL : Py_NewRef(cache->entries[number].key);
             alive = *value != NULL;
         }

@@ -1,7 +1,8 @@
 /* Weak caches: entries whose value the cache does not keep alive, and how it learns that one has died.
 
-   An entry is held strongly (its value is in the entry) or weakly (the value is NULL and `refs` has a weak reference to it). There is one
-   order of use over both. `coldest` is the coldest entry held strongly: the next to be let off when there are too many.
+   An entry has its value, and holds that strongly, or it is `weak` and has a weak reference to it. There is one order of use over both.
+   `coldest` is the coldest entry held strongly: the next to be let off when there are too many. When an entry held weakly is used and so
+   held strongly again, its reference is kept in `refs`, which there is from the first such use on, for the time when it is let off again.
 
    The callback of all references of a cache is its mailbox. It is called when a value dies, wherever the interpreter is at that moment and
    in any thread, so it takes no lock and looks at nothing: it puts the dead reference on a stack. The next operation on the cache takes the
@@ -183,24 +184,54 @@ make_ref(Core *self, PyObject *value)
     return ref;
 }
 
-/* Give an entry its reference, taken over; the former one is let go of, which runs nobody's code. */
+/* Have an entry held weakly from now on, by a reference that is taken over; its value is the caller's. */
 static inline void
-set_ref(Core *self, uint32_t number, PyObject *ref)
+hold_weakly(Core *self, uint32_t number, PyObject *ref)
 {
-    PyObject *old = self->refs[number];
-    if (ref != NULL) {
-        ((PyWeakReference *)ref)->hash = (Py_hash_t)number;
+    ((PyWeakReference *)ref)->hash = (Py_hash_t)number;
+    self->entries[number].value = ref;
+    self->entries[number].weak = 1;
+}
+
+/* Have an entry held strongly from now on, by a new reference to its value; what it had instead is the caller's. */
+static inline void
+hold_strongly(Core *self, uint32_t number, PyObject *value)
+{
+    self->entries[number].value = Py_NewRef(value);
+    self->entries[number].weak = 0;
+}
+
+/* Keep a reference, which is taken over, for an entry that is held strongly now. */
+static void
+keep_ref(Core *self, uint32_t number, PyObject *ref)
+{
+    if (self->refs == NULL) {
+        self->refs = PyMem_Calloc((size_t)self->capacity + 1, sizeof(PyObject *));
+        if (self->refs == NULL) { /* another one can be made */
+            Py_DECREF(ref);
+            return;
+        }
     }
     self->refs[number] = ref;
-    Py_XDECREF(old);
+}
+
+/* The reference kept for an entry, now the caller's, or NULL. To let go of it runs nobody's code. */
+static inline PyObject *
+take_ref(Core *self, uint32_t number)
+{
+    PyObject *ref = NULL;
+    if (self->refs != NULL) {
+        ref = self->refs[number];
+        self->refs[number] = NULL;
+    }
+    return ref;
 }
 
 /* The value of an entry, a new reference; NULL if it is held weakly and has died. */
 static inline PyObject *
-entry_object(Core *self, uint32_t number)
+entry_object(const Entry *entry)
 {
-    PyObject *value = self->entries[number].value;
-    return LIKELY(value != NULL) ? Py_NewRef(value) : referent(self->refs[number]);
+    return UNLIKELY(entry->weak) ? referent(entry->value) : Py_NewRef(entry->value);
 }
 
 /* -- which entries are held strongly ------------------------------------------------------------------------------------------------------- */
@@ -211,7 +242,7 @@ static uint32_t
 next_strong(Core *self, uint32_t number)
 {
     for (number = self->entries[number].next; number != self->head; number = self->entries[number].next) {
-        if (self->entries[number].value != NULL) {
+        if (!self->entries[number].weak) {
             return number;
         }
     }
@@ -242,7 +273,7 @@ strong_join(Core *self, uint32_t number)
 static inline void
 weak_promote(Core *self, uint32_t number)
 {
-    int strong = self->entries[number].value != NULL;
+    int strong = !self->entries[number].weak;
     if (strong) {
         strong_leave(self, number);
     }

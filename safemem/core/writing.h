@@ -359,7 +359,7 @@ count_dead(Core *self, Arrays *arrays)
     uint64_t dead = 0;
     for (uint32_t number = 1; number <= arrays->used; number++) {
         Entry *entry = &arrays->entries[number];
-        dead += entry->key != NULL && entry->value == NULL && is_dead(arrays->refs[number]);
+        dead += entry->weak && is_dead(entry->value);
     }
     self->collections += dead;
 }
@@ -372,7 +372,7 @@ list_taken(Core *self, Arrays *arrays, PyObject *cause)
     uint32_t number = arrays->head;
     while (list != NULL && number != 0) {
         Entry *entry = &arrays->entries[number];
-        PyObject *value = entry->value != NULL ? Py_NewRef(entry->value) : referent(arrays->refs[number]);
+        PyObject *value = entry_object(entry);
         PyObject *item = value == NULL ? PyTuple_Pack(3, entry->key, Py_None, self->state->cause_collected) : PyTuple_Pack(3, entry->key, value, cause);
         Py_XDECREF(value);
         if (item == NULL || PyList_Append(list, item) < 0) {
