@@ -2,7 +2,7 @@
 
 Reads are single steps of the interpreter and take no lock. Changes hold a lock for as long as two steps must not be parted; the only foreign
 code under it is `__hash__` and `__eq__` of names. The callback of all references of a registry is `append` of its pending deaths, which the
-next operation works off.
+next operation works off, without a lock: a dead entry is taken out in one step, and whoever looks at it before sees that it is dead.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["WeakRegistry"]
 
 W = TypeVar("W")
+
+_DEV_MODE = sys.flags.dev_mode
 
 
 class Ref(weakref.ref[Any]):
@@ -62,10 +64,11 @@ class WeakRegistry(WeakMapping[K, V]):
     """
 
     __module__ = "safemem"
-    __slots__ = ("__dict__", "__weakref__", "_data", "_lock", "_on_remove", "_owed", "_pending")
+    __slots__ = ("__dict__", "__weakref__", "_data", "_lock", "_note", "_on_remove", "_owed", "_pending")
 
     _data: dict[K, Ref]
     _lock: RLock
+    _note: Callable[[Ref], None]
     _on_remove: Callable[[K, V | None, RemovalCause], object] | None
     _owed: set[Ref]
     _pending: deque[Ref]
@@ -89,6 +92,7 @@ class WeakRegistry(WeakMapping[K, V]):
         self._on_remove = None
         self._owed = set()
         self._pending = deque()
+        self._note = self._pending.append
 
     def _options(self) -> dict[str, Any]:
         return {"on_remove": self._on_remove}
@@ -171,7 +175,7 @@ class WeakRegistry(WeakMapping[K, V]):
 
     def __setitem__(self, name: K, obj: V) -> None:
         """Name an object; whoever had the name before has lost it."""
-        self._store(name, obj, lambda _other: True)
+        self._store(name, obj, None)
 
     @overload
     def register(self, obj: W, name: Any = None, *, replace: bool = False) -> W: ...
@@ -213,34 +217,35 @@ class WeakRegistry(WeakMapping[K, V]):
         other = self._store(name, default, lambda _other: False)
         return default if other is MISSING else other
 
-    def _store(self, name: K, obj: Any, may_replace: Callable[[Any], bool]) -> Any:
+    def _store(self, name: K, obj: Any, may_replace: Callable[[Any], bool] | None) -> Any:
         """Name an object and return MISSING; return the live object that has the name and keeps it."""
         try:
-            ref = Ref(obj, self._pending.append)
+            ref = Ref(obj, self._note)
         except TypeError:
             raise unweakable("a registered object", obj) from None
         ref.name = name
-        self._settle()
+        if self._pending:
+            self._settle()
         told = self._on_remove is not None
-        gone: list[tuple[Ref, Any, RemovalCause]] = []
+        other = None
         with self._lock:
             former = self._data.get(name)
-            other = None if former is None else former()
-            if other is not None and not may_replace(other):
-                return other
-            if other is obj and former is not None:
-                return MISSING
-            if other is not None and former is not None:
-                ref.name = former.name  # what the table keeps, so that no name is let go of under the lock
-            elif former is not None:  # its death has not been reported yet; the name comes anew, and last
-                self._data.pop(name, None)
-            if former is not None and told:
-                gone.append((former, other, RemovalCause.COLLECTED if other is None else RemovalCause.REPLACED))
+            if former is not None:
+                other = former()
+                if other is None:  # its death has not been reported yet; the name comes anew, and last
+                    self._data.pop(name, None)
+                elif may_replace is not None and not may_replace(other):
+                    return other
+                elif other is obj:
+                    return MISSING
+                else:
+                    ref.name = former.name  # what the table keeps, so that no name is let go of under the lock
             if told:
                 self._owed.add(ref)
             self._data[name] = ref
-        self._tell(gone)
-        if sys.flags.dev_mode:
+        if told and former is not None:
+            self._tell([(former, other, RemovalCause.COLLECTED if other is None else RemovalCause.REPLACED)])
+        if _DEV_MODE:
             warn_if_immortal(name, obj, type(self).__name__)
         return MISSING
 
@@ -303,11 +308,11 @@ class WeakRegistry(WeakMapping[K, V]):
             except IndexError:  # another thread was faster
                 return
             try:
-                with self._lock:
-                    _remove_dead_weakref(self._data, ref.name)  # in one step, and only if what is there has died
+                _remove_dead_weakref(self._data, ref.name)  # in one step, and only if what is there has died
             except Exception as error:  # noqa: BLE001 - the name's __hash__ or __eq__; its caller did not ask about this name
                 report_unraisable(error)
-            self._tell([(ref, None, RemovalCause.COLLECTED)])
+            if self._on_remove is not None:
+                self._tell([(ref, None, RemovalCause.COLLECTED)])
 
     def _tell(self, gone: list[tuple[Ref, Any, RemovalCause]]) -> None:
         on_remove = self._on_remove
