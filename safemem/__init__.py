@@ -19,6 +19,8 @@ from safemem.caches.ttl import TLRUCache, TTLCache
 from safemem.caches.weak import WeakCache
 from safemem.core import RemovalCause
 from safemem.errors import CycleWarning, SafememError
+from safemem.observers.connection import Connection
+from safemem.observers.signal import Signal
 from safemem.weak.callbacks import DeadCallbackError, weak_callback
 from safemem.weak.identity import WeakIdentityDict, WeakIdentitySet
 from safemem.weak.registry import WeakRegistry
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CacheStats",
+    "Connection",
     "CycleWarning",
     "DeadCallbackError",
     "LRUCache",
     "RemovalCause",
     "SafememError",
+    "Signal",
     "SingleFlight",
     "TLRUCache",
     "TTLCache",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from safemem.core._calling import Memo, call_key, ready
 from safemem.core._causes import RemovalCause
 from safemem.core._clock import Clock
+from safemem.core._emission import Link, SignalCore
 from safemem.core._locks import new_lock
 from safemem.core._report import report_unraisable
 
@@ -25,8 +26,10 @@ __all__ = [
     "IdentityCore",
     "IdentitySetCore",
     "LRUCore",
+    "Link",
     "Memo",
     "RemovalCause",
+    "SignalCore",
     "TLRUCore",
     "TTLCore",
     "WeakCore",

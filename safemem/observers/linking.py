@@ -1,0 +1,144 @@
+"""How a receiver becomes a link: what is held weakly and what strongly, and what is refused."""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from operator import call
+from sys import getrefcount
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Final
+
+from safemem.core import Link
+from safemem.core._ways import Way
+from safemem.core._weakable import check_weakable, unweakable
+from safemem.observers.capture import BOUND, warn_if_captured
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from safemem.core import SignalCore
+
+__all__ = ["check_options", "is_same", "is_weak", "link_to", "plain_link"]
+
+_UNUSUAL: Final = 0x20 | 0x80 | 0x200  # flags of the code of generator functions, coroutine functions and asynchronous generator functions
+
+
+def plain_link(signal: SignalCore, receiver: Any, priority: int, frame: FrameType) -> Link | None:
+    """Return the link to an ordinary function or bound method, connected without options but priority; None for anything else."""
+    kind = type(receiver)
+    if kind is MethodType:
+        func = receiver.__func__
+        obj = receiver.__self__
+        if getrefcount(obj) > BOUND and type(func) is FunctionType and not func.__code__.co_flags & _UNUSUAL and type(obj).__weakrefoffset__:
+            return Link(func, weakref.ref(obj), priority, frame)
+    elif kind is BuiltinFunctionType or (kind is FunctionType and not receiver.__code__.co_flags & _UNUSUAL):
+        if signal._emitter is not None:
+            _check_capture(signal, receiver, frame)
+        return Link(receiver, None, priority, frame)
+    return None
+
+
+def link_to(
+    signal: SignalCore, receiver: Any, frame: FrameType, *, owner: Any, sender: Any, once: bool, priority: int, weak: bool | None
+) -> Link:
+    """Return the link to any receiver, with options that have been checked."""
+    if not callable(receiver):
+        msg = f"receiver must be callable, got {receiver!r}"
+        raise TypeError(msg)
+    awaited = _is_awaited(receiver)
+    func, obj = (receiver, None) if weak is False else _take_apart(receiver)
+    if obj is None and weak:
+        if owner is not None:
+            msg = f"owner and weak=True exclude each other for a receiver that is no bound method, got {receiver!r}"
+            raise ValueError(msg)
+        func, obj = call, receiver
+    if obj is None:
+        _check_capture(signal, receiver, frame)
+        if owner is not None or sender is not None:
+            _check_lasting(receiver, sender if owner is None else owner, frame)
+    elif not type(obj).__weakrefoffset__:
+        role = "receiver" if obj is receiver else "the object of a bound method"
+        msg = f"{unweakable(role, obj)}; or connect with weak=False, which keeps it alive"
+        raise TypeError(msg)
+    ref = None if obj is None else weakref.ref(obj)
+    if owner is None and sender is None and not once and not awaited:
+        return Link(func, ref, priority, frame)
+    return Link(Way.plainly, Way(func, ref, owner, sender, once=once, awaited=awaited), priority, frame)
+
+
+def is_weak(link: Link) -> bool:
+    """Whether the receiver, or the object of the bound method, is held weakly."""
+    ref = link.ref
+    return ref is not None and (type(ref) is not Way or ref.obj is not None)
+
+
+def check_options(owner: Any, sender: Any, once: Any, priority: Any, weak: Any) -> None:
+    """Raise the error for the first option that is not what it must be."""
+    if owner is not None:
+        check_weakable("owner", owner)
+    if sender is not None:
+        check_weakable("sender", sender)
+    if not isinstance(once, bool):
+        msg = f"once must be True or False, got {once!r}"
+        raise TypeError(msg)
+    if not isinstance(priority, int):
+        msg = f"priority must be an int, got {priority!r}"
+        raise TypeError(msg)
+    if weak is not None and not isinstance(weak, bool):
+        msg = f"weak must be True, False or None, got {weak!r}"
+        raise TypeError(msg)
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two receivers are the same: by identity, of the object and the function for bound methods. Nothing is compared by `==`."""
+    if one is other:
+        return True
+    if isinstance(one, BuiltinFunctionType):
+        return isinstance(other, BuiltinFunctionType) and one.__self__ is other.__self__ is not None and one.__name__ == other.__name__
+    func, obj = _take_apart(one)
+    other_func, other_obj = _take_apart(other)
+    return obj is not None and obj is other_obj and func is other_func
+
+
+def _take_apart(receiver: Any) -> tuple[Any, Any]:
+    """Return the function and the object of a bound method; the receiver and None for anything else."""
+    if isinstance(receiver, MethodType):
+        return receiver.__func__, receiver.__self__
+    if isinstance(receiver, (FunctionType, BuiltinFunctionType, partial, type)):
+        return receiver, None
+    # Methods that are compiled or decorated say in the same way what they are made of.
+    kind: Any = type(receiver)
+    if hasattr(kind, "__self__") and hasattr(kind, "__func__"):
+        return receiver.__func__, receiver.__self__
+    return receiver, None
+
+
+def _is_awaited(receiver: Any) -> bool:
+    """Whether calling the receiver gives a coroutine; TypeError if calling it would run nothing."""
+    func = receiver
+    while isinstance(func, (partial, MethodType)):
+        func = func.func if isinstance(func, partial) else func.__func__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(func, FunctionType) and not func.__code__.co_flags & _UNUSUAL and not func.__dict__:
+        return False
+    if isinstance(func, (BuiltinFunctionType, type)):
+        return False
+    import inspect
+
+    way_in = func if inspect.isroutine(func) or inspect.iscoroutinefunction(func) else getattr(type(func), "__call__", None)  # noqa: B004
+    if inspect.isgeneratorfunction(way_in) or inspect.isasyncgenfunction(way_in):
+        msg = f"receiver must not be a generator function, calling which runs none of it, got {receiver!r}"
+        raise TypeError(msg)
+    return inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(way_in)
+
+
+def _check_capture(signal: SignalCore, receiver: Any, frame: FrameType) -> None:
+    emitter = None if signal._emitter is None else signal._emitter()
+    if emitter is not None:
+        warn_if_captured(receiver, emitter, frame)
+
+
+def _check_lasting(receiver: Any, keeper: Any, frame: FrameType) -> None:
+    """Warn if a receiver that shares the life of an object without a `__dict__` holds it: then there is no place for it but a global one."""
+    if not type(keeper).__dictoffset__ and not isinstance(keeper, type):
+        warn_if_captured(receiver, keeper, frame)
