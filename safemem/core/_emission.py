@@ -11,25 +11,28 @@ whose `admit(signal, sender, args, kwargs)` returns the links to be called: none
 
 from __future__ import annotations
 
-import weakref
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 from safemem.core._failures import blame, failure, remember
 from safemem.core._locks import new_lock
 from safemem.core._ways import SKIPPED, Way, name_of, rebound
 
 if TYPE_CHECKING:
+    import weakref
     from _thread import RLock
     from collections.abc import Callable
-    from types import CodeType, FrameType
+    from types import CodeType
 
-__all__ = ["About", "Link", "SignalCore"]
+__all__ = ["About", "Link", "Origin", "SignalCore", "place_of"]
 
 S = TypeVar("S", bound="SignalCore")
 
 _read_attribute: Final = object.__getattribute__
 _locks: Final[dict[str, RLock]] = {}
+
+# Of a connection: priority, code and instruction that made it, and what it is to be called in messages.
+Origin = tuple[int, "CodeType", int, "About"]
 
 
 class About:
@@ -55,51 +58,62 @@ class About:
 class Link:
     """One connection, as the signal has it: `func(*args)` is called, or `func(ref(), *args)` if there is a reference and it is alive.
 
-    `func` is None while the link is switched off; `kept` then is `(count, func)` if it is only blocked.
+    `func` is None while the link is switched off: for good if `ended`, else it is blocked and `kept` is `(count, func)`.
     """
 
-    __slots__ = ("__weakref__", "code", "func", "kept", "lasti", "priority", "ref")
+    __slots__ = ("__weakref__", "ended", "func", "kept", "origin", "ref")
 
-    def __init__(self, func: Callable[..., Any] | None, ref: Any, priority: int, frame: FrameType) -> None:
+    def __init__(self, func: Callable[..., Any] | None, ref: Any, origin: Origin) -> None:
         self.func = func
         self.ref = ref
+        self.origin = origin
         self.kept: tuple[int, Callable[..., Any]] | None = None
-        self.priority = priority
-        self.code = frame.f_code  # the line is found when asked for
-        self.lasti = frame.f_lasti
+        self.ended = False
 
     def live(self) -> bool:
-        """Whether the receiver will ever be called again."""
-        if self.func is None and self.kept is None:
-            return False
+        """Whether the receiver may ever be called again."""
         ref = self.ref
-        return ref is None or ref() is not None
+        return not self.ended and (ref is None or ref() is not None)
+
+    def end(self) -> bool:
+        """Switch the link off for good, and let go of the receiver; return whether it was live. The signal drops it later."""
+        ref = self.ref
+        live = not self.ended and (ref is None or ref() is not None)
+        self.ended = True
+        self.func = self.kept = None
+        if type(ref) is Way:
+            ref.let_go()
+        return live
+
+    def target(self) -> Any:
+        """Return what is called, without the object of a bound method."""
+        ref, kept = self.ref, self.kept
+        return ref.target() if type(ref) is Way else self.func or (None if kept is None else kept[1])
 
     def receiver(self) -> Any:
         """Return what was connected, or None if it is dead or disconnected."""
-        kept = self.kept
-        func: Any = self.func or (None if kept is None else kept[1])
         ref = self.ref
-        if ref is None or func is None:
-            return func
-        if type(ref) is Way:
-            return ref.receiver()
-        obj = ref()
-        return None if obj is None else rebound(func, obj)
+        if self.ended or type(ref) is Way:
+            return None if self.ended else ref.receiver()
+        func = self.target()
+        obj = None if ref is None else ref()
+        return func if ref is None else None if obj is None else rebound(func, obj)
 
     def describe(self) -> str:
         """Return in words what was connected, and where."""
-        ref = self.ref
-        kept = self.kept
-        func: Any = self.func or (None if kept is None else kept[1])
-        target = ref._target() if type(ref) is Way else func
-        return f"{'a receiver' if target is None else name_of(target)}, connected at {place_of(self.code, self.lasti)}"
+        target = self.target()
+        return f"{'a receiver' if target is None else name_of(target)}, connected at {place_of(self.origin)}"
 
 
-def place_of(code: CodeType, lasti: int) -> str:
-    """Return `file:line` of an instruction."""
-    line = next((line for start, end, line in code.co_lines() if start <= lasti < end), None)
+def place_of(origin: Origin) -> str:
+    """Return the source line of a connection, as `file:line`."""
+    _, code, at, _ = origin  # that of the instruction is found when asked for
+    line = next((line for start, end, line in code.co_lines() if start <= at < end), None)
     return f"{code.co_filename}:{line or code.co_firstlineno}"
+
+
+def _alive(links: tuple[Link, ...]) -> list[Link]:
+    return [link for link in links if not link.ended and ((ref := link.ref) is None or ref() is not None)]
 
 
 class SignalCore:
@@ -117,7 +131,7 @@ class SignalCore:
     # One lock for all signals: it is held for a comparison and an assignment, and nothing of anybody else's runs under it.
     _lock: ClassVar[RLock]
 
-    def __new__(cls: type[S], *_args: Any, **_options: Any) -> S:
+    def __new__(cls, *_args: Any, **_options: Any) -> Self:
         if not _locks:
             SignalCore._lock = _locks.setdefault("signals", new_lock())
         self = object.__new__(cls)
@@ -131,6 +145,12 @@ class SignalCore:
     # -- emitting -------------------------------------------------------------------------------------------------------------------
 
     def emit(self, /, *args: Any, **kwargs: Any) -> None:
+        """Call every receiver of no particular sender with these arguments; what they return is not looked at.
+
+        Every receiver is called. The Exceptions of those that fail are raised afterwards as one ExceptionGroup, each with a note that names
+        the receiver and the source line that connected it. A BaseException that is no Exception is raised at once; what had failed before
+        it is its `__context__`. A coroutine receiver fails with a RuntimeError: it can be called by `aemit()` and `asend()` only.
+        """
         special = self._special
         errors: list[Exception] | None = None
         stale = False
@@ -173,23 +193,28 @@ class SignalCore:
                 errors = None  # the tracebacks lead to this frame, which must not lead back
 
     def emit_from(self, sender: Any, /, *args: Any, **kwargs: Any) -> None:
-        errors: list[Exception] | None = []
+        """As `emit()`, for the receivers of this sender, by identity, and those of no particular one; the sender is not passed to them."""
+        errors: list[Exception] = []
         self._run(sender, args, kwargs, None, errors)
         if errors:
             try:
                 raise failure(self._about.title(), errors, None)
             finally:
-                errors = None
+                del errors
 
     def send(self, /, *args: Any, **kwargs: Any) -> list[tuple[Any, Any]]:
-        errors: list[Exception] | None = []
+        """As `emit()`, and return what the receivers return: a list of (receiver, result) in calling order.
+
+        If any fails, the results of the others are the attribute `results` of the ExceptionGroup.
+        """
+        errors: list[Exception] = []
         results: list[tuple[Any, Any]] = []
         self._run(None, args, kwargs, results, errors)
         if errors:
             try:
                 raise failure(self._about.title(), errors, results)
             finally:
-                errors = None
+                del errors
         return results
 
     def _run(self, sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[Any] | None, errors: list[Exception]) -> None:
@@ -199,7 +224,7 @@ class SignalCore:
         try:
             for link in self._links if special is None else special.admit(self, sender, args, kwargs):
                 func, ref = link.func, link.ref
-                receiver = None if func is None else func if ref is None else ref()
+                receiver: Any = None if func is None else func if ref is None else ref()
                 if func is None or receiver is None:
                     stale = True
                     continue
@@ -244,28 +269,37 @@ class SignalCore:
         return any(link.live() for link in self._links)
 
     def _add(self, link: Link) -> Any:
-        """Put a link in its place; return what `_special` recalls for it, in the same step."""
+        """Put a link in its place; return the memory of `_special`, read in the same step."""
+        priority = link.origin[0]
         while True:
             links = self._links
-            if len(links) >= self._limit:
-                self._prune()
-                links = self._links
-                self._limit = 2 * len(links) + 8
-            if not links or links[-1].priority >= link.priority:
-                new = (*links, link)
+            new: tuple[Link, ...]
+            if not links:
+                new = (link,)
+            elif (last := links[-1]).ended:  # the commonest case of what `_prune` does
+                new = (link,) if len(links) == 1 else self._inserted(links, link)
+            elif last.origin[0] < priority or len(links) >= self._limit:
+                new = self._inserted(links, link)
             else:
-                place = bisect_right(links, -link.priority, key=lambda other: -other.priority)
-                new = (*links[:place], link, *links[place:])
+                new = links + (link,)  # noqa: RUF005 - (*links, link) makes a list first
             with self._lock:
                 if self._links is links:
                     self._links = new
                     special = self._special
                     return None if special is None else special.memory
 
+    def _inserted(self, links: tuple[Link, ...], link: Link) -> tuple[Link, ...]:
+        """Return the links that are alive, and one more in its place."""
+        live = _alive(links)
+        self._limit = 2 * len(live) + 8
+        place = bisect_right(live, -link.origin[0], key=lambda other: -other.origin[0])
+        live.insert(place, link)
+        return tuple(live)
+
     def _prune(self) -> None:
         """Take out what is dead, unless another thread is at it: nobody waits for this."""
         links = self._links
-        live = tuple([link for link in links if link.live()])
+        live = tuple(_alive(links))
         if len(live) < len(links) and self._lock.acquire(blocking=False):
             try:
                 if self._links is links:

@@ -71,9 +71,9 @@ class Way:
         for ref in (self.obj, self.owner, self.sender):
             if ref is not None and ref() is None:
                 return None
-        return None if self._target() is None else self
+        return None if self.target() is None else self
 
-    def _target(self) -> Any:
+    def target(self) -> Any:
         """Return the callable, without the object of a bound method; None if it is gone."""
         if self.tie is None:
             return self.func
@@ -84,7 +84,7 @@ class Way:
         """Return what was connected, or None if it is dead."""
         if self() is None:
             return None
-        func = self._target()
+        func = self.target()
         if func is None or self.obj is None:
             return func
         obj = self.obj()
@@ -133,7 +133,8 @@ def rebound(func: Any, obj: Any) -> Any:
     """Return the receiver that was taken apart into a function and an object."""
     if func is call:  # a callable that is held weakly itself
         return obj
-    bind = None if type(func) is FunctionType else getattr(type(func), "__get__", None)
+    kind: Any = type(func)  # pyright: ignore[reportUnknownVariableType]
+    bind = None if type(func) is FunctionType else getattr(kind, "__get__", None)
     return MethodType(func, obj) if bind is None else bind(func, obj, type(obj))
 
 

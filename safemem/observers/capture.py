@@ -71,7 +71,8 @@ def is_fleeting(receiver: Any, count: int, frame: FrameType) -> bool:
 
     `count` is the reference count of the receiver in a function that was called with it.
     """
-    if count > _PASSED or (hasattr(type(receiver), "__self__") and _count_of_object(receiver) > BOUND):
+    kind: Any = type(receiver)  # pyright: ignore[reportUnknownVariableType]
+    if count > _PASSED or (hasattr(kind, "__self__") and _count_of_object(receiver) > BOUND):
         return False
     # From 3.14 on a call borrows references that are in variables of the caller, and they do not count.
     return sys.version_info < (3, 14) or not _on_the_stack(receiver, frame)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from safemem.core._emission import place_of
+from safemem.core import Link, SignalCore
+from safemem.core._emission import About, place_of
 from safemem.core._ways import Way, name_of
 
 if TYPE_CHECKING:
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from safemem.core import Link, SignalCore
+    from safemem.core._emission import Origin
 
-__all__ = ["Connection", "switch_off"]
+__all__ = ["Connection", "connection_of"]
 
 
-class Connection:
+class Connection(weakref.ref[Link]):
     """One receiver connected to one signal; what `Signal.connect()` returns, and may be thrown away.
 
     It keeps neither the signal alive nor the receiver. `disconnect()` ends it, as does the end of a `with` block, and as often as one
@@ -35,39 +36,28 @@ class Connection:
     """
 
     __module__ = "safemem"
-    __slots__ = ("__weakref__", "_code", "_lasti", "_link", "_once", "_priority", "_signal")
+    __slots__ = ("__weakref__", "_origin")
 
-    def __init__(self, signal: SignalCore, link: Link) -> None:
-        self._signal = weakref.ref(signal)
-        self._link = weakref.ref(link)
-        self._code = link.code
-        self._lasti = link.lasti
-        self._priority = link.priority
-        ref = link.ref
-        self._once = type(ref) is Way and ref.claim is not None
+    # It is a weak reference to its link, which the signal alone holds, so that it ends with it. Whoever makes one sets the origin, which is
+    # cheaper than to have it done here.
+    _origin: Origin
 
     def disconnect(self) -> bool:
         """End the connection; return whether there was one. The receiver is let go at once, and an emission under way passes it over."""
-        link = self._link()
-        signal = self._signal()
-        return link is not None and signal is not None and switch_off(signal, link)
+        link = self()
+        return link is not None and link.end()
 
     @property
     def connected(self) -> bool:
         """Whether the receiver will still be called: False once disconnected, or once signal, receiver, owner or sender is gone."""
-        link = self._link()
-        return link is not None and self._signal() is not None and link.live()
+        link = self()
+        return link is not None and link.live()
 
     @property
     def receiver(self) -> Callable[..., Any] | None:
         """What was connected, or None if the connection has ended."""
-        link = self._link()
-        return None if link is None or self._signal() is None else link.receiver()
-
-    @property
-    def signal(self) -> SignalCore | None:
-        """The signal, or None if it is gone."""
-        return self._signal()
+        link = self()
+        return None if link is None else link.receiver()
 
     @property
     def sender(self) -> Any:
@@ -84,20 +74,21 @@ class Connection:
     @property
     def priority(self) -> int:
         """The priority it was made with."""
-        return self._priority
+        return self._origin[0]
 
     @property
     def once(self) -> bool:
-        """Whether it ends with the first call."""
-        return self._once
+        """Whether it ends with the first call; False also once it has ended."""
+        way = self._way()
+        return way is not None and way.claim is not None
 
     @property
     def where(self) -> str:
         """The source line that made the connection, as `file:line`."""
-        return place_of(self._code, self._lasti)
+        return place_of(self._origin)
 
     def _way(self) -> Way | None:
-        link = self._link()
+        link = self()
         return link.ref if link is not None and type(link.ref) is Way else None
 
     def block(self) -> Blocking:
@@ -120,25 +111,33 @@ class Connection:
         self.disconnect()
 
     def __eq__(self, other: object) -> bool:
-        # References without a callback are shared by all who ask for one.
-        return self._link is other._link if isinstance(other, Connection) else NotImplemented
+        return self._origin is other._origin if isinstance(other, Connection) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(id(self._link))
+        return hash(id(self._origin))
 
     def __repr__(self) -> str:
-        link = self._link()
         receiver = self.receiver
-        if link is None or receiver is None:
-            return f"<Connection, ended, made at {self.where}>"
-        signal = self._signal()
-        to = "a signal that is gone" if signal is None else signal._about.title()
-        options = f", priority {self._priority}" if self._priority else ""
-        return f"<Connection of {name_of(receiver)} to {to}{options}, made at {self.where}>"
+        title = self._origin[3].title()
+        if receiver is None:
+            return f"<Connection to {title}, ended, made at {self.where}>"
+        options = f", priority {self.priority}" if self.priority else ""
+        return f"<Connection of {name_of(receiver)} to {title}{options}, made at {self.where}>"
 
-    def __reduce__(self) -> Any:
-        msg = "a connection cannot be copied or pickled: connect the copy's receiver to the copy's signal"
-        raise TypeError(msg)
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What has a connection as an attribute may be copied or pickled: the copy listens to nothing, so its connection has ended.
+        return _ended, ()
+
+
+def connection_of(link: Link) -> Connection:
+    """Return a handle of a link."""
+    connection = Connection(link)
+    connection._origin = link.origin
+    return connection
+
+
+def _ended() -> Connection:
+    return connection_of(Link(None, None, (0, _ended.__code__, 0, About(None, None, replay=False))))
 
 
 class Blocking:
@@ -150,23 +149,22 @@ class Blocking:
         self._connection = connection
 
     def __enter__(self) -> None:
-        connection = self._connection
-        link, signal = connection._link(), connection._signal()
-        if link is None or signal is None:
+        link = self._connection()
+        if link is None:
             return
-        with signal._lock:
+        with SignalCore._lock:
             if link.kept is not None:
                 link.kept = (link.kept[0] + 1, link.kept[1])
             elif link.func is not None:
                 link.kept = (1, link.func)
                 link.func = None
+        _heed_end(link)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        connection = self._connection
-        link, signal = connection._link(), connection._signal()
-        if link is None or signal is None:
+        link = self._connection()
+        if link is None:
             return
-        with signal._lock:
+        with SignalCore._lock:
             if link.kept is None:  # disconnected meanwhile
                 return
             count, func = link.kept
@@ -174,18 +172,9 @@ class Blocking:
                 link.kept = (count - 1, func)
             else:
                 link.func, link.kept = func, None
+        _heed_end(link)
 
 
-def switch_off(signal: SignalCore, link: Link) -> bool:
-    """Switch a link off for good; return whether it was live. It leaves the signal with the next change or emission."""
-    with signal._lock:
-        func, kept = link.func, link.kept
+def _heed_end(link: Link) -> None:
+    if link.ended:  # just now, by another thread: disconnecting takes no lock
         link.func = link.kept = None
-    ref = link.ref
-    if func is None and kept is None:
-        return False
-    if type(ref) is Way:
-        live = ref() is not None
-        ref.let_go()
-        return live
-    return ref is None or ref() is not None

@@ -18,21 +18,22 @@ __all__ = ["emit", "gather"]
 
 async def emit(signal: SignalCore, sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[Any] | None) -> None:
     """Emit once; raise the failures of the receivers as one group."""
-    errors: list[Exception] | None = []
+    errors: list[Exception] = []
     await gather(signal, sender, args, kwargs, results, errors)
     if errors:
         try:
             raise failure(signal._about.title(), errors, results)
         finally:
-            errors = None  # the tracebacks lead to this frame, which must not lead back
+            del errors  # the tracebacks lead to this frame, which must not lead back
 
 
-async def gather(
+async def gather(  # noqa: PLR0917 - an emission, and where its outcome goes
     signal: SignalCore, sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[Any] | None, errors: list[Exception]
 ) -> None:
     """Emit once; what receivers return and raise goes to the two lists, in calling order."""
     special = signal._special
-    calls: list[_Call] | None = []
+    calls: list[_Call] = []
+    call: _Call | None = None
     try:
         for link in signal._links if special is None else special.admit(signal, sender, args, kwargs):
             call = _Call.of(link, sender)
@@ -50,8 +51,8 @@ async def gather(
             _cancel(calls)
         raise
     finally:
-        calls = call = None
-        del errors, results  # as above
+        call = None
+        del calls, errors, results  # as above
     signal._prune()
 
 
@@ -96,19 +97,18 @@ class _Call:
         task, self.task = self.task, None
         if task is None:
             return
-        error = None if task.cancelled() else task.exception()
         if task.cancelled():
             raise asyncio.CancelledError
-        try:
-            if error is None:
-                self.result = task.result()
-            elif isinstance(error, Exception):
-                self.error = error
-            else:
-                blame_here = error
-                raise blame_here
-        finally:
-            error = blame_here = None
+        error = task.exception()
+        if error is None:
+            self.result = task.result()
+        elif isinstance(error, Exception):
+            self.error = error
+        else:
+            try:
+                raise error
+            finally:
+                del error
 
     def tell(self, results: list[Any] | None, errors: list[Exception], signal: SignalCore) -> None:
         """Add what came of it to one of the lists."""

@@ -46,15 +46,7 @@ class Pause:
     __slots__ = ("_holds", "_limit", "_reducer", "_signal", "dropped")
 
     def __init__(self, signal: SignalCore, limit: int | None, reducer: Reducer | None) -> None:
-        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
-            msg = f"limit must be an int or None, got {limit!r}"
-            raise TypeError(msg)
-        if limit is not None and limit < 1:
-            msg = f"limit must be >= 1, got {limit!r}; to lose every emission use muted()"
-            raise ValueError(msg)
-        if reducer is not None and not callable(reducer):
-            msg = f"reducer must be callable or None, got {reducer!r}"
-            raise TypeError(msg)
+        _check(limit, reducer)
         self._signal = signal
         self._limit = limit
         self._reducer = reducer
@@ -73,7 +65,7 @@ class Pause:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
             self._holds.pop().end(self._signal)
-        except Exception as failed:  # noqa: BLE001 - it is raised, unless it would hide what is on its way
+        except Exception as failed:
             if error is None:
                 raise
             report_unraisable(failed)
@@ -84,7 +76,7 @@ class Pause:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
             await self._holds.pop().aend(self._signal)
-        except Exception as failed:  # noqa: BLE001 - as above
+        except Exception as failed:
             if error is None:
                 raise
             report_unraisable(failed)
@@ -126,14 +118,11 @@ class Hold:
     def _combine(self, earlier: Item, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         reducer: Any = self._reducer
         try:
-            combined = reducer(earlier[1], args)
-            if not isinstance(combined, tuple):
-                msg = f"reducer must return a tuple of arguments, got {combined!r}"
-                raise TypeError(msg)
+            combined = _checked(reducer(earlier[1], args))
         except BaseException:
             self._items.append(earlier)
             raise
-        return combined, {**earlier[2], **kwargs}  # pyright: ignore[reportUnknownVariableType]
+        return combined, {**earlier[2], **kwargs}
 
     def _drain(self) -> list[Item]:
         taken: list[Item] = []
@@ -174,6 +163,25 @@ class Hold:
         elif after is not None:  # which began later, so what it has is later too
             for item in self._drain() + after._drain():
                 after.add(signal, *item)
+
+
+def _check(limit: Any, reducer: Any) -> None:
+    if limit is not None and not isinstance(limit, int):
+        msg = f"limit must be an int or None, got {limit!r}"
+        raise TypeError(msg)
+    if limit is not None and limit < 1:
+        msg = f"limit must be >= 1, got {limit!r}; to lose every emission use muted()"
+        raise ValueError(msg)
+    if reducer is not None and not callable(reducer):
+        msg = f"reducer must be callable or None, got {reducer!r}"
+        raise TypeError(msg)
+
+
+def _checked(combined: Any) -> tuple[Any, ...]:
+    if not isinstance(combined, tuple):
+        msg = f"reducer must return a tuple of arguments, got {combined!r}"
+        raise TypeError(msg)
+    return combined  # pyright: ignore[reportUnknownVariableType]
 
 
 def _deliver(signal: SignalCore, items: list[Item]) -> None:

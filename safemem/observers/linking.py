@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-import weakref
+import sys
 from functools import partial
 from operator import call
-from sys import getrefcount
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
 
 from safemem.core import Link
 from safemem.core._ways import Way
 from safemem.core._weakable import check_weakable, unweakable
-from safemem.observers.capture import BOUND, warn_if_captured
+from safemem.observers.capture import warn_if_captured
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from safemem.core import SignalCore
 
-__all__ = ["check_options", "is_same", "is_weak", "link_to", "plain_link"]
+__all__ = ["MARKS", "UNUSUAL", "check_callable", "check_options", "is_weak", "leads_to", "link_to"]
 
-_UNUSUAL: Final = 0x20 | 0x80 | 0x200  # flags of the code of generator functions, coroutine functions and asynchronous generator functions
-
-
-def plain_link(signal: SignalCore, receiver: Any, priority: int, frame: FrameType) -> Link | None:
-    """Return the link to an ordinary function or bound method, connected without options but priority; None for anything else."""
-    kind = type(receiver)
-    if kind is MethodType:
-        func = receiver.__func__
-        obj = receiver.__self__
-        if getrefcount(obj) > BOUND and type(func) is FunctionType and not func.__code__.co_flags & _UNUSUAL and type(obj).__weakrefoffset__:
-            return Link(func, weakref.ref(obj), priority, frame)
-    elif kind is BuiltinFunctionType or (kind is FunctionType and not receiver.__code__.co_flags & _UNUSUAL):
-        if signal._emitter is not None:
-            _check_capture(signal, receiver, frame)
-        return Link(receiver, None, priority, frame)
-    return None
+MARKS: Final = sys.version_info >= (3, 12)  # a function may be marked as one that returns a coroutine
+UNUSUAL: Final = 0x20 | 0x80 | 0x200  # flags of the code of generator functions, coroutine functions and asynchronous generator functions
 
 
 def link_to(
     signal: SignalCore, receiver: Any, frame: FrameType, *, owner: Any, sender: Any, once: bool, priority: int, weak: bool | None
 ) -> Link:
     """Return the link to any receiver, with options that have been checked."""
-    if not callable(receiver):
-        msg = f"receiver must be callable, got {receiver!r}"
-        raise TypeError(msg)
+    check_callable(receiver)
     awaited = _is_awaited(receiver)
     func, obj = (receiver, None) if weak is False else _take_apart(receiver)
     if obj is None and weak:
@@ -61,16 +45,24 @@ def link_to(
         role = "receiver" if obj is receiver else "the object of a bound method"
         msg = f"{unweakable(role, obj)}; or connect with weak=False, which keeps it alive"
         raise TypeError(msg)
-    ref = None if obj is None else weakref.ref(obj)
+    origin = (priority, frame.f_code, frame.f_lasti, signal._about)
+    weakly = None if obj is None else ref(obj)
     if owner is None and sender is None and not once and not awaited:
-        return Link(func, ref, priority, frame)
-    return Link(Way.plainly, Way(func, ref, owner, sender, once=once, awaited=awaited), priority, frame)
+        return Link(func, weakly, origin)
+    return Link(Way.plainly, Way(func, weakly, owner, sender, once=once, awaited=awaited), origin)
+
+
+def check_callable(receiver: object) -> None:
+    """Raise TypeError unless it can be called."""
+    if not callable(receiver):
+        msg = f"receiver must be callable, got {receiver!r}"
+        raise TypeError(msg)
 
 
 def is_weak(link: Link) -> bool:
     """Whether the receiver, or the object of the bound method, is held weakly."""
-    ref = link.ref
-    return ref is not None and (type(ref) is not Way or ref.obj is not None)
+    way = link.ref
+    return way is not None and (type(way) is not Way or way.obj is not None)
 
 
 def check_options(owner: Any, sender: Any, once: Any, priority: Any, weak: Any) -> None:
@@ -90,8 +82,20 @@ def check_options(owner: Any, sender: Any, once: Any, priority: Any, weak: Any) 
         raise TypeError(msg)
 
 
-def is_same(one: Any, other: Any) -> bool:
-    """Whether two receivers are the same: by identity, of the object and the function for bound methods. Nothing is compared by `==`."""
+def leads_to(link: Link, receiver: Any) -> bool:
+    """Whether this is what a link connects: by identity, of the object and the function for bound methods. Nothing is compared by `==`."""
+    func, way = link.func, link.ref
+    if link.ended:
+        return False
+    if func is not None and type(receiver) is MethodType and type(way) is ref:
+        return way() is receiver.__self__ and func is receiver.__func__
+    if func is not None and type(receiver) is FunctionType and type(way) is not Way:
+        return func is receiver or (func is call and way is not None and way() is receiver)
+    connected = link.receiver()
+    return connected is not None and _is_same(connected, receiver)
+
+
+def _is_same(one: Any, other: Any) -> bool:
     if one is other:
         return True
     if isinstance(one, BuiltinFunctionType):
@@ -106,9 +110,9 @@ def _take_apart(receiver: Any) -> tuple[Any, Any]:
     if isinstance(receiver, MethodType):
         return receiver.__func__, receiver.__self__
     if isinstance(receiver, (FunctionType, BuiltinFunctionType, partial, type)):
-        return receiver, None
+        return receiver, None  # pyright: ignore[reportUnknownVariableType]
     # Methods that are compiled or decorated say in the same way what they are made of.
-    kind: Any = type(receiver)
+    kind: Any = type(receiver)  # pyright: ignore[reportUnknownVariableType]
     if hasattr(kind, "__self__") and hasattr(kind, "__func__"):
         return receiver.__func__, receiver.__self__
     return receiver, None
@@ -119,13 +123,14 @@ def _is_awaited(receiver: Any) -> bool:
     func = receiver
     while isinstance(func, (partial, MethodType)):
         func = func.func if isinstance(func, partial) else func.__func__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if isinstance(func, FunctionType) and not func.__code__.co_flags & _UNUSUAL and not func.__dict__:
+    if isinstance(func, FunctionType) and not func.__code__.co_flags & UNUSUAL and not (MARKS and func.__dict__):
         return False
     if isinstance(func, (BuiltinFunctionType, type)):
         return False
     import inspect
 
-    way_in = func if inspect.isroutine(func) or inspect.iscoroutinefunction(func) else getattr(type(func), "__call__", None)  # noqa: B004
+    kind: Any = type(func)  # pyright: ignore[reportUnknownVariableType]
+    way_in = func if inspect.isroutine(func) or inspect.iscoroutinefunction(func) else getattr(kind, "__call__", None)  # noqa: B004
     if inspect.isgeneratorfunction(way_in) or inspect.isasyncgenfunction(way_in):
         msg = f"receiver must not be a generator function, calling which runs none of it, got {receiver!r}"
         raise TypeError(msg)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import copyreg
+import sys
 import weakref
 from functools import partial
 from sys import _getframe, getrefcount
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
-from safemem._compat import MISSING
-from safemem.core import SignalCore
+from safemem.core import Link, SignalCore
 from safemem.core._emission import About
 from safemem.core._owners import Owners
 from safemem.core._weakable import unweakable
-from safemem.observers.capture import is_fleeting, warn_of_early_death
-from safemem.observers.connection import Connection, switch_off
+from safemem.observers.capture import BOUND, is_fleeting, warn_of_early_death
+from safemem.observers.connection import Connection, connection_of
 from safemem.observers.holding import Muting, Pause
-from safemem.observers.linking import check_options, is_same, is_weak, link_to, plain_link
+from safemem.observers.linking import MARKS, UNUSUAL, check_callable, check_options, is_weak, leads_to, link_to
 from safemem.observers.special import Declared, Memory, Special, call_link
 from safemem.observers.waiting import wait_in_task, wait_in_thread
 
@@ -26,12 +27,17 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Self
 
-    from safemem.core import Link
 
 __all__ = ["Signal"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def _check(name: str, value: object, kind: type, rule: str) -> None:
+    if not isinstance(value, kind):
+        msg = f"{name} must be {rule}, got {value!r}"
+        raise TypeError(msg)
 
 
 class Signal(SignalCore, Generic[P]):
@@ -74,15 +80,10 @@ class Signal(SignalCore, Generic[P]):
     __slots__ = ()
 
     def __init__(self, *, name: str | None = None, doc: str | None = None, replay: bool = False) -> None:
-        if name is not None and not isinstance(name, str):
-            msg = f"name must be a str or None, got {name!r}"
-            raise TypeError(msg)
-        if doc is not None and not isinstance(doc, str):
-            msg = f"doc must be a str or None, got {doc!r}"
-            raise TypeError(msg)
-        if not isinstance(replay, bool):
-            msg = f"replay must be True or False, got {replay!r}"
-            raise TypeError(msg)
+        for option, value in (("name", name), ("doc", doc)):
+            if value is not None:
+                _check(option, value, str, "a str or None")
+        _check("replay", replay, bool, "True or False")
         self._make(About(name, doc, replay=replay))
 
     def _make(self, about: About) -> None:
@@ -116,14 +117,15 @@ class Signal(SignalCore, Generic[P]):
         if not type(instance).__weakrefoffset__:
             raise unweakable("an object with signals", instance)
         if self._owners is None:  # put into the class later
-            self.__set_name__(type(instance), self._about.name or "signal")
-        signal: Self | None = self._owners.find(instance)
-        if signal is None:
-            signal = type(self).__new__(type(self))
-            signal._make(self._about)
-            signal._emitter = weakref.ref(instance)
-            signal = self._owners.give(instance, signal)
-        return signal
+            self.__set_name__(type(instance), self._about.name or "signal")  # pyright: ignore[reportUnknownArgumentType]
+        owners: Any = self._owners
+        found: Self | None = owners.find(instance)
+        if found is not None:
+            return found
+        signal = type(self).__new__(type(self))
+        signal._make(self._about)
+        signal._emitter = weakref.ref(instance)
+        return owners.give(instance, signal)  # type: ignore[no-any-return]
 
     def _usable(self) -> None:
         """Raise TypeError if this is a declaration."""
@@ -158,27 +160,44 @@ class Signal(SignalCore, Generic[P]):
             weak: True: hold functions and callable objects weakly too; RuntimeWarning if nobody else holds it, so that it is gone at
                 once. False: hold bound methods strongly too. None: as said above.
         """
-        return self._connect(receiver, _getframe(1), owner, sender, once, priority, weak)
+        frame = _getframe(1)
+        # What is connected most, a function or a method of one, is made a link of here; the rest, and whatever needs a warning, elsewhere.
+        if weak is None and owner is None and sender is None and once is False and type(priority) is int and self._special is None:
+            func: Any = None
+            ref = None
+            kind: Any = type(receiver)
+            if kind is FunctionType:
+                func = receiver
+                usual = self._emitter is None or not (receiver.__closure__ or receiver.__defaults__ or receiver.__kwdefaults__)
+            elif kind is MethodType:
+                func, obj = receiver.__func__, receiver.__self__  # type: ignore[attr-defined] # pyright: ignore[reportFunctionMemberAccess, reportAttributeAccessIssue]
+                usual = type(func) is FunctionType and getrefcount(obj) > BOUND and type(obj).__weakrefoffset__ != 0
+                if usual:
+                    ref = weakref.ref(obj)
+                obj = None  # references are counted below
+            else:
+                usual = False
+            if usual and not func.__code__.co_flags & UNUSUAL and not (MARKS and func.__dict__):
+                link = Link(func, ref, (priority, frame.f_code, frame.f_lasti, self._about))
+                self._add(link)
+                connection = Connection(link)
+                connection._origin = link.origin
+                return connection
+        count = getrefcount(receiver)
+        return self._connect(receiver, count, frame, owner=owner, sender=sender, once=once, priority=priority, weak=weak)
 
-    def _connect(self, receiver: Any, frame: FrameType, owner: Any, sender: Any, once: Any, priority: Any, weak: Any) -> Connection:
-        special = self._special
-        if special is not None:
-            self._usable()
-        link = None
-        if owner is None and sender is None and once is False and weak is None and type(priority) is int:
-            link = plain_link(self, receiver, priority, frame)
-        if link is None:
-            check_options(owner, sender, once, priority, weak)
-            link = link_to(self, receiver, frame, owner=owner, sender=sender, once=once, priority=priority, weak=weak)
-            if is_weak(link) and is_fleeting(receiver, getrefcount(receiver), frame):
-                warn_of_early_death(receiver, frame)
+    def _connect(self, receiver: Any, count: int, frame: FrameType, **options: Any) -> Connection:
+        self._usable()
+        check_options(**options)
+        link = link_to(self, receiver, frame, **options)
+        if is_weak(link) and is_fleeting(receiver, count, frame):
+            warn_of_early_death(receiver, frame)
         memory = self._add(link)
-        connection = Connection(self, link)
         if memory is not None:
-            self._replay(memory, link, connection)
-        return connection
+            self._replay(memory, link)
+        return connection_of(link)
 
-    def _replay(self, memory: Memory, link: Link, connection: Connection) -> None:
+    def _replay(self, memory: Memory, link: Link) -> None:
         """Call a new receiver with the last emission that was for it; if it fails it is not connected."""
         if self._special is not None and (self._special.muted or self._special.pauses):
             return
@@ -189,18 +208,18 @@ class Signal(SignalCore, Generic[P]):
         try:
             call_link(link, sender, args, kwargs)
         except BaseException:
-            connection.disconnect()
+            link.end()
             raise
 
     @overload
     def receiver(self, func: Callable[P, R], /) -> Callable[P, R]: ...
     @overload
     def receiver(
-        self, *, owner: object = None, sender: object = None, once: bool = False, priority: int = 0, weak: bool | None = None
+        self, /, *, owner: object = None, sender: object = None, once: bool = False, priority: int = 0, weak: bool | None = None
     ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
     def receiver(
         self,
-        func: Any = MISSING,
+        func: Any = None,
         /,
         *,
         owner: object = None,
@@ -222,14 +241,12 @@ class Signal(SignalCore, Generic[P]):
         first
         second
         """
-        frame = _getframe(1)
-        if func is MISSING:
-            return partial(self._decorate, owner=owner, sender=sender, once=once, priority=priority, weak=weak)
-        self._connect(func, frame, owner, sender, once, priority, weak)
-        return func
+        decorate = partial(self._decorate, owner=owner, sender=sender, once=once, priority=priority, weak=weak)
+        return decorate if func is None else decorate(func, _getframe(1))
 
-    def _decorate(self, func: Any, /, *, owner: Any, sender: Any, once: Any, priority: Any, weak: Any) -> Any:
-        self._connect(func, _getframe(1), owner, sender, once, priority, weak)
+    def _decorate(self, func: Any, frame: FrameType | None = None, /, **options: Any) -> Any:
+        # What is decorated is bound to its name only afterwards: its reference count says nothing yet.
+        self._connect(func, sys.maxsize, frame or _getframe(1), **options)
         return func
 
     def disconnect(self, receiver: Callable[..., object]) -> bool:
@@ -239,21 +256,17 @@ class Signal(SignalCore, Generic[P]):
         of several, or that of a lambda, use what `connect()` returned.
         """
         self._usable()
-        if not callable(receiver):
-            msg = f"receiver must be callable, got {receiver!r}"
-            raise TypeError(msg)
+        check_callable(receiver)
         found = False
         for link in self._links:
-            connected = link.receiver()
-            if connected is not None and is_same(connected, receiver):
-                found = switch_off(self, link) or found
-        self._prune()
+            if leads_to(link, receiver):
+                found = link.end() or found
         return found
 
     def connections(self) -> tuple[Connection, ...]:
         """Return a handle of each live connection, in calling order: who listens, and which source line connected it."""
         self._usable()
-        return tuple([Connection(self, link) for link in self._links if link.live()])
+        return tuple([connection_of(link) for link in self._links if link.live()])
 
     def clear(self) -> None:
         """End all connections, and forget what would be replayed."""
@@ -265,7 +278,7 @@ class Signal(SignalCore, Generic[P]):
             if special is not None and special.memory is not None:
                 special.memory, memory = memory, special.memory  # what was remembered is let go after the lock is
         for link in links:
-            switch_off(self, link)
+            link.end()
 
     def __len__(self) -> int:
         """Return how many receivers are connected and alive."""
@@ -274,16 +287,11 @@ class Signal(SignalCore, Generic[P]):
 
     # -- emitting -------------------------------------------------------------------------------------------------------------------
 
-    if TYPE_CHECKING:
+    if TYPE_CHECKING:  # the core's, with the types of the arguments
 
-        def emit(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
-            ...
-
-        def emit_from(self, sender: object, /, *args: P.args, **kwargs: P.kwargs) -> None:
-            ...
-
-        def send(self, /, *args: P.args, **kwargs: P.kwargs) -> list[tuple[Callable[P, Any], Any]]:
-            ...
+        def emit(self, /, *args: P.args, **kwargs: P.kwargs) -> None: ...  # noqa: D102
+        def emit_from(self, sender: object, /, *args: P.args, **kwargs: P.kwargs) -> None: ...  # noqa: D102
+        def send(self, /, *args: P.args, **kwargs: P.kwargs) -> list[tuple[Callable[P, Any], Any]]: ...  # noqa: D102
 
     async def aemit(self, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """As `emit()`, for asyncio: coroutine receivers are awaited too, concurrently.
@@ -330,7 +338,9 @@ class Signal(SignalCore, Generic[P]):
         self._usable()
         return Muting(self)
 
-    def paused(self, *, limit: int | None = None, reducer: Callable[[tuple[Any, ...], tuple[Any, ...]], tuple[Any, ...]] | None = None) -> Pause:
+    def paused(
+        self, *, limit: int | None = None, reducer: Callable[[tuple[Any, ...], tuple[Any, ...]], tuple[Any, ...]] | None = None
+    ) -> Pause:
         """Return a context manager in which emissions are kept; they are delivered after it, in order, to those who listen then.
 
         It nests, several may overlap and end in any order, in any threads: an emission is delivered when the last pause that had begun
@@ -385,7 +395,13 @@ class Signal(SignalCore, Generic[P]):
         if type(self._special) is Declared:
             return f"<{type(self).__name__} {title}, declaration>"
         emitter = None if self._emitter is None else self._emitter()
-        of = "" if self._emitter is None else " of nobody any more" if emitter is None else f" of {type(emitter).__name__} at {id(emitter):#x}"
+        of = (
+            ""
+            if self._emitter is None
+            else " of nobody any more"
+            if emitter is None
+            else f" of {type(emitter).__name__} at {id(emitter):#x}"
+        )
         count = len(self)
         return f"<{type(self).__name__} {title}{of}, {count} receiver{'' if count == 1 else 's'}>"
 

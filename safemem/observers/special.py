@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections import deque
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from safemem.core._ways import Way
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from safemem.core import Link, SignalCore
     from safemem.observers.holding import Hold
 
@@ -30,7 +31,7 @@ class Declared:
         msg = f"{self._title} is a declaration, each instance has a signal of its own: use that of an instance, not that of the class"
         raise TypeError(msg)
 
-    def admit(self, signal: SignalCore, sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
+    def admit(self, *_emission: Any) -> NoReturn:
         """Raise the error for an emission."""
         self.refuse()
 

@@ -107,13 +107,12 @@ def _enlist(signal: SignalCore, waiter: Any) -> None:
 def _delist(signal: SignalCore, waiter: Any) -> bool:
     """Take a waiter out; return whether no emission had done so."""
     with signal._lock:
-        special = signal._special
-        found = special is not None and special.waiters is not None and waiter in special.waiters
-        if found:
-            try:
-                special.waiters.remove(waiter)
-            except (IndexError, ValueError):  # an emission, which takes no lock, was faster
-                found = False
-        if special is not None:
-            release(signal)
+        waiters = special_of(signal).waiters
+        try:
+            found = waiters is not None and waiter in waiters
+            if waiters is not None and found:
+                waiters.remove(waiter)
+        except (IndexError, RuntimeError, ValueError):  # an emission, which takes no lock, was faster, or is at it
+            found = waiters is not None and waiter in list(waiters)
+        release(signal)
     return found
