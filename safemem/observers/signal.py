@@ -420,3 +420,16 @@ class Signal(SignalCore, Generic[P]):
 
     def __setstate__(self, state: tuple[str | None, str | None, bool]) -> None:
         self._make(About(state[0], state[1], replay=state[2]))
+
+
+class _Doc:
+    """The docstring of the class for the class, and that of a signal for the signal, so that help() shows what was said of it."""
+
+    def __init__(self, text: str | None) -> None:
+        self._text = text
+
+    def __get__(self, signal: Signal[...] | None, owner: type | None = None) -> str | None:
+        return self._text if signal is None or signal.doc is None else signal.doc
+
+
+setattr(Signal, "__doc__", _Doc(Signal.__doc__))  # noqa: B010 - the type of the attribute is str, for type checkers
