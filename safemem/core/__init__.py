@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from safemem.core._calling import Memo, call_key, ready
 from safemem.core._causes import RemovalCause
 from safemem.core._clock import Clock
-from safemem.core._emission import Link, SignalCore
+from safemem.core._links import Link
 from safemem.core._locks import new_lock
 from safemem.core._report import report_unraisable
 
@@ -23,13 +23,13 @@ __all__ = [
     "BoundCore",
     "CallCore",
     "Clock",
+    "EmissionCore",
     "IdentityCore",
     "IdentitySetCore",
     "LRUCore",
     "Link",
     "Memo",
     "RemovalCause",
-    "SignalCore",
     "TLRUCore",
     "TTLCore",
     "WeakCore",
@@ -48,6 +48,7 @@ _wish = os.environ.get("SAFEMEM_PURE", "")
 
 if TYPE_CHECKING or _wish == "1":
     from safemem.core._calling import BoundCore, CallCore, callable_core, direct, lru_wrapper, method_descriptor
+    from safemem.core._emission import EmissionCore
     from safemem.core._identity import IdentityCore, IdentitySetCore
     from safemem.core._pure import LRUCore
     from safemem.core._seam import rebind
@@ -61,6 +62,7 @@ else:
         from safemem.core._native import (
             BoundCore,
             CallCore,
+            EmissionCore,
             IdentityCore,
             IdentitySetCore,
             LRUCore,
@@ -80,6 +82,7 @@ else:
         if _wish == "0":
             raise
         from safemem.core._calling import BoundCore, CallCore, callable_core, direct, lru_wrapper, method_descriptor
+        from safemem.core._emission import EmissionCore
         from safemem.core._identity import IdentityCore, IdentitySetCore
         from safemem.core._pure import LRUCore
         from safemem.core._seam import rebind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from safemem.core._emission import Link
+    from safemem.core._links import Link
 
 __all__ = ["blame", "failure", "remember"]
 

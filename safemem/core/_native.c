@@ -25,7 +25,9 @@
        check.h    whether all is whole
        parts.h    the key of a call, without making it
        ready.h    a coroutine whose result is known
+       handles.h  what belongs to an object and lies with it
        calling.h  decorated functions
+       emission.h  signals
        identity.h  what belongs to objects found by identity
        lru_wrapper.h   functools.lru_cache's
 
@@ -39,6 +41,7 @@
 
 #include "calling.h"
 #include "check.h"
+#include "emission.h"
 #include "identity.h"
 #include "lru_wrapper.h"
 
@@ -337,6 +340,9 @@ find_slots(State *state)
     if (find_slot(state->handle_type, "home", &state->handle_home) < 0 || find_slot(state->handle_type, "owned", &state->handle_owned) < 0) {
         return -1;
     }
+    if (find_slot(state->link_type, "func", &state->link_func) < 0 || find_slot(state->link_type, "ref", &state->link_ref) < 0) {
+        return -1;
+    }
     return find_slot(state->memo_type, "direct", &state->memo_direct);
 }
 
@@ -425,6 +431,15 @@ import_objects(State *state)
     state->str_load_for = PyUnicode_InternFromString("_load_for");
     state->str_direct = PyUnicode_InternFromString("direct");
     state->str_typed = PyUnicode_InternFromString("typed");
+    state->link_type = take_from("safemem.core._links", "Link");
+    state->no_links = PyTuple_New(0);
+    state->blame = take_from("safemem.core._failures", "blame");
+    state->failure = take_from("safemem.core._failures", "failure");
+    state->remember = take_from("safemem.core._failures", "remember");
+    state->str_admit = PyUnicode_InternFromString("admit");
+    state->str_prune = PyUnicode_InternFromString("_prune");
+    state->str_title = PyUnicode_InternFromString("title");
+    state->str_of = PyUnicode_InternFromString("_of");
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_OBJECTS(WAS_MADE)
 #undef WAS_MADE
@@ -460,6 +475,7 @@ native_exec(PyObject *module)
     state->wrapper_type = make_type(module, &wrapper_spec, NULL);
     state->owners_set_type = make_type(module, &owners_set_spec, NULL);
     state->owners_dict_type = state->owners_set_type == NULL ? NULL : make_type(module, &owners_spec, state->owners_set_type);
+    state->emission_type = make_type(module, &emission_spec, NULL);
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_TYPES(WAS_MADE)
 #undef WAS_MADE

@@ -5,8 +5,9 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from safemem.core import Link, SignalCore
-from safemem.core._emission import About, place_of
+from safemem.core import Link
+from safemem.observers.listeners import SignalCore
+from safemem.core._links import About, place_of
 from safemem.core._ways import Way, name_of
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from safemem.core._emission import Origin
+    from safemem.core._links import Origin
 
 __all__ = ["Connection", "connection_of"]
 

@@ -11,7 +11,8 @@ from safemem.core._ways import Way, rebound
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from safemem.core import Link, SignalCore
+    from safemem.core import Link
+    from safemem.observers.listeners import SignalCore
 
 __all__ = ["emit", "gather"]
 

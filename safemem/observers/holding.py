@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from safemem.core import SignalCore
+    from safemem.observers.listeners import SignalCore
 
     Reducer = Callable[[tuple[Any, ...], tuple[Any, ...]], tuple[Any, ...]]
     Item = tuple[Any, tuple[Any, ...], dict[str, Any]]

@@ -17,7 +17,7 @@ from safemem.observers.capture import warn_if_captured
 if TYPE_CHECKING:
     from types import FrameType
 
-    from safemem.core import SignalCore
+    from safemem.observers.listeners import SignalCore
 
 __all__ = ["MARKS", "UNUSUAL", "check_callable", "check_options", "is_weak", "leads_to", "link_to"]
 

@@ -10,8 +10,9 @@ from sys import _getframe, getrefcount
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
-from safemem.core import Link, SignalCore
-from safemem.core._emission import About
+from safemem.core import Link
+from safemem.observers.listeners import SignalCore
+from safemem.core._links import About
 from safemem.core._owners import Owners
 from safemem.core._weakable import unweakable
 from safemem.observers.capture import BOUND, is_fleeting, warn_of_early_death

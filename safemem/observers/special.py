@@ -10,7 +10,8 @@ from safemem.core._ways import Way
 if TYPE_CHECKING:
     from collections import deque
 
-    from safemem.core import Link, SignalCore
+    from safemem.core import Link
+    from safemem.observers.listeners import SignalCore
     from safemem.observers.holding import Hold
 
 __all__ = ["Declared", "Memory", "Special", "call_link", "release", "special_of"]

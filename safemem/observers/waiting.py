@@ -12,7 +12,7 @@ from safemem.observers.special import release, special_of
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
-    from safemem.core import SignalCore
+    from safemem.observers.listeners import SignalCore
 
 __all__ = ["wait_in_task", "wait_in_thread"]
 

@@ -1,0 +1,457 @@
+/* Emission: a signal's loop over its receivers, see _emission.py for what it does.
+
+   An emission reads two fields of the signal and then walks a tuple that nobody changes. A link is an object of Python's with slots; it may
+   be switched off at any moment, so its function is read when its turn comes. Everything here may run anybody's code; nothing is locked. */
+
+#ifndef SAFEMEM_EMISSION_H
+#define SAFEMEM_EMISSION_H
+
+#include "handles.h"
+#include "weak.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *links;   /* a tuple */
+    PyObject *special; /* None: there is nothing to do but to call the links */
+    PyObject *owners;  /* of the signals of instances, or None */
+    PyObject *about;
+    PyObject *module;
+    State *state;
+} Emission;
+
+#define FEW_ARGUMENTS 6
+
+/* Arguments as receivers are to get them, with room in front for an object and for what a callee may put before its arguments. */
+typedef struct {
+    PyObject **at;
+    Py_ssize_t count;
+    PyObject *names;
+    PyObject *few[FEW_ARGUMENTS + 2];
+} Arguments;
+
+static int
+arguments_take(Arguments *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Py_ssize_t all = count + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+    self->at = self->few;
+    if (all > FEW_ARGUMENTS && (self->at = PyMem_Malloc(((size_t)all + 2) * sizeof(PyObject *))) == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < all; i++) {
+        self->at[i + 2] = args[i];
+    }
+    self->count = count;
+    self->names = names;
+    return 0;
+}
+
+static void
+arguments_release(Arguments *self)
+{
+    if (self->at != self->few) {
+        PyMem_Free(self->at);
+    }
+}
+
+static inline PyObject *
+take_field(Emission *self, PyObject **field)
+{
+    PyObject *value;
+    (void)self; /* where there is a GIL */
+    Py_BEGIN_CRITICAL_SECTION(self);
+    value = Py_XNewRef(*field);
+    Py_END_CRITICAL_SECTION();
+    return value;
+}
+
+/* -- failures ------------------------------------------------------------------------------------------------------------------- */
+
+/* The exception that is set, taken out. */
+static PyObject *
+take_error(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(error, traceback);
+        Py_DECREF(traceback);
+    }
+    Py_DECREF(type);
+    return error;
+#endif
+}
+
+/* Set an exception that was taken out, as it was. */
+static void
+put_error(PyObject *error)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(error);
+#else
+    PyErr_Restore(Py_NewRef(Py_TYPE(error)), error, PyException_GetTraceback(error));
+#endif
+}
+
+static PyObject *
+title_of(Emission *self)
+{
+    PyObject *about = take_field(self, &self->about);
+    PyObject *title = PyObject_CallMethodNoArgs(about, self->state->str_title);
+    Py_DECREF(about);
+    return title;
+}
+
+/* Note whose the exception is that is set, and put it to the others, so that the emission can go on: 0. -1: it is one that ends it, and set. */
+static NOINLINE int
+collect_failure(Emission *self, PyObject *link, PyObject **errors)
+{
+    State *state = self->state;
+    PyObject *error = take_error(), *title = title_of(self);
+    PyObject *done = title == NULL ? NULL : PyObject_CallFunctionObjArgs(state->blame, error, link, title, NULL);
+    if (done != NULL && PyErr_GivenExceptionMatches(error, PyExc_Exception)) {
+        if (*errors == NULL) {
+            *errors = PyList_New(0);
+        }
+        if (*errors != NULL && PyList_Append(*errors, error) == 0) {
+            Py_DECREF(title);
+            Py_DECREF(done);
+            Py_DECREF(error);
+            return 0;
+        }
+    }
+    else if (done != NULL && *errors != NULL) {
+        Py_SETREF(done, PyObject_CallFunctionObjArgs(state->remember, error, *errors, title, NULL));
+    }
+    Py_XDECREF(title);
+    Py_XDECREF(done);
+    if (PyErr_Occurred()) { /* no memory, or an interrupt: that ends it too */
+        Py_DECREF(error);
+    }
+    else {
+        put_error(error);
+    }
+    return -1;
+}
+
+/* Raise what receivers raised as one group. */
+static NOINLINE void
+raise_failures(Emission *self, PyObject *errors)
+{
+    PyObject *title = title_of(self);
+    PyObject *group = title == NULL ? NULL : PyObject_CallFunctionObjArgs(self->state->failure, title, errors, Py_None, NULL);
+    Py_XDECREF(title);
+    if (group != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(group), group);
+        Py_DECREF(group);
+    }
+}
+
+/* -- the loop ------------------------------------------------------------------------------------------------------------------- */
+
+/* Call one receiver: 1, or 0 if it is there no more, or -1. */
+static inline int
+call_link(State *state, PyObject *link, Arguments *arguments)
+{
+    PyObject *func = take_slot(link, state->link_func);
+    if (func == NULL || func == Py_None) {
+        Py_XDECREF(func);
+        return 0;
+    }
+    PyObject *ref = take_slot(link, state->link_ref), *result;
+    if (ref == NULL || ref == Py_None) {
+        result = PyObject_Vectorcall(func, arguments->at + 2, (size_t)arguments->count | PY_VECTORCALL_ARGUMENTS_OFFSET, arguments->names);
+    }
+    else {
+        PyObject *object;
+        if (LIKELY(PyWeakref_CheckRefExact(ref))) {
+            object = referent(ref);
+        }
+        else {
+            object = PyObject_CallNoArgs(ref);
+            if (object == NULL) {
+                Py_DECREF(ref);
+                Py_DECREF(func);
+                return -1;
+            }
+            if (object == Py_None) {
+                Py_CLEAR(object);
+            }
+        }
+        Py_DECREF(ref);
+        if (object == NULL) {
+            Py_DECREF(func);
+            return 0;
+        }
+        arguments->at[1] = object;
+        result = PyObject_Vectorcall(func, arguments->at + 1, (size_t)(arguments->count + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, arguments->names);
+        Py_DECREF(object); /* it lives no longer than the call because of us */
+        Py_XDECREF(result);
+        Py_DECREF(func);
+        return result == NULL ? -1 : 1;
+    }
+    Py_XDECREF(ref);
+    Py_XDECREF(result);
+    Py_DECREF(func);
+    return result == NULL ? -1 : 1;
+}
+
+/* Call the receivers of these links. */
+static int
+call_links(Emission *self, PyObject *links, Arguments *arguments)
+{
+    State *state = self->state;
+    PyObject *errors = NULL;
+    int stale = 0, result = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(links) && result == 0; i++) {
+        PyObject *link = PyTuple_GET_ITEM(links, i);
+        if (UNLIKELY(Py_TYPE(link) != (PyTypeObject *)state->link_type)) {
+            PyErr_Format(PyExc_TypeError, "a link must be a Link, got %R", link);
+            result = -1;
+            break;
+        }
+        int called = call_link(state, link, arguments);
+        stale |= called == 0;
+        if (UNLIKELY(called < 0)) {
+            result = collect_failure(self, link, &errors);
+        }
+    }
+    if (result == 0 && UNLIKELY(stale)) {
+        PyObject *done = PyObject_CallMethodNoArgs((PyObject *)self, state->str_prune);
+        result = done == NULL ? -1 : 0;
+        Py_XDECREF(done);
+    }
+    if (result == 0 && UNLIKELY(errors != NULL)) {
+        raise_failures(self, errors);
+        result = -1;
+    }
+    Py_XDECREF(errors);
+    return result;
+}
+
+/* The links to be called where something is special about the signal: a new tuple, or NULL. */
+static NOINLINE PyObject *
+admit(Emission *self, PyObject *special, Arguments *arguments)
+{
+    PyObject *args = PyTuple_New(arguments->count), *kwargs = PyDict_New(), *links = NULL;
+    Py_ssize_t named = arguments->names == NULL ? 0 : PyTuple_GET_SIZE(arguments->names);
+    for (Py_ssize_t i = 0; args != NULL && i < arguments->count; i++) {
+        PyTuple_SET_ITEM(args, i, Py_NewRef(arguments->at[i + 2]));
+    }
+    int able = args != NULL && kwargs != NULL;
+    for (Py_ssize_t i = 0; able && i < named; i++) {
+        able = PyDict_SetItem(kwargs, PyTuple_GET_ITEM(arguments->names, i), arguments->at[arguments->count + i + 2]) == 0;
+    }
+    if (able) {
+        links = PyObject_CallMethodObjArgs(special, self->state->str_admit, (PyObject *)self, Py_None, args, kwargs, NULL);
+    }
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
+    if (links != NULL && !PyTuple_CheckExact(links)) {
+        Py_SETREF(links, PySequence_Tuple(links));
+    }
+    return links;
+}
+
+PyDoc_STRVAR(emit_doc, "Call every receiver of no particular sender with these arguments; what they return is not looked at.");
+
+static PyObject *
+emission_emit(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Emission *self = (Emission *)op;
+    PyObject *special = take_field(self, &self->special);
+    PyObject *links = LIKELY(special == Py_None) ? take_field(self, &self->links) : NULL;
+    if (links != NULL && PyTuple_GET_SIZE(links) == 0) {
+        Py_DECREF(links);
+        Py_DECREF(special);
+        Py_RETURN_NONE;
+    }
+    Arguments arguments;
+    if (arguments_take(&arguments, args, count, names) < 0) {
+        Py_XDECREF(links);
+        Py_DECREF(special);
+        return NULL;
+    }
+    if (UNLIKELY(links == NULL)) {
+        links = admit(self, special, &arguments);
+    }
+    Py_DECREF(special);
+    int result = links == NULL ? -1 : call_links(self, links, &arguments);
+    Py_XDECREF(links);
+    arguments_release(&arguments);
+    return result < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* -- one for each instance ------------------------------------------------------------------------------------------------------- */
+
+static PyObject *
+emission_get(PyObject *op, PyObject *instance, PyObject *Py_UNUSED(type))
+{
+    Emission *self = (Emission *)op;
+    if (instance == NULL || instance == Py_None) {
+        return Py_NewRef(op);
+    }
+    State *state = self->state;
+    PyObject *owners = take_field(self, &self->owners), *found = NULL;
+    if (LIKELY(Py_TYPE(owners) == (PyTypeObject *)state->owners_type)) {
+        PyObject *handle = find_handle(state, owners, instance);
+        if (LIKELY(handle != NULL) && is_handle_of(state, handle, owners, instance)) {
+            found = take_slot(handle, state->handle_owned);
+        }
+        Py_XDECREF(handle);
+    }
+    Py_DECREF(owners);
+    if (LIKELY(found != NULL) || PyErr_Occurred()) {
+        return found;
+    }
+    return PyObject_CallMethodOneArg(op, state->str_of, instance);
+}
+
+/* -- the type ------------------------------------------------------------------------------------------------------------------- */
+
+static struct PyModuleDef native_module;
+
+static PyObject *
+emission_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *module = PyType_GetModuleByDef(type, &native_module);
+    State *state = module == NULL ? NULL : PyModule_GetState(module);
+    if (state == NULL || state->emission_type == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_RuntimeError, "the interpreter is shutting down");
+        }
+        return NULL;
+    }
+    Emission *self = (Emission *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->links = Py_NewRef(state->no_links);
+    self->special = Py_NewRef(Py_None);
+    self->owners = Py_NewRef(Py_None);
+    self->about = Py_NewRef(Py_None);
+    self->module = Py_NewRef(module);
+    self->state = state;
+    return (PyObject *)self;
+}
+
+static int
+emission_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Emission *self = (Emission *)op;
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->links);
+    Py_VISIT(self->special);
+    Py_VISIT(self->owners);
+    Py_VISIT(self->about);
+    Py_VISIT(self->module);
+    return 0;
+}
+
+/* A finaliser may emit what the collector is taking apart: it finds nobody. */
+static int
+emission_clear(PyObject *op)
+{
+    Emission *self = (Emission *)op;
+    PyObject *none = self->state->no_links;
+    Py_SETREF(self->links, Py_NewRef(none));
+    Py_SETREF(self->special, Py_NewRef(Py_None));
+    Py_SETREF(self->owners, Py_NewRef(Py_None));
+    return 0;
+}
+
+static void
+emission_dealloc(PyObject *op)
+{
+    Emission *self = (Emission *)op;
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    Py_CLEAR(self->links);
+    Py_CLEAR(self->special);
+    Py_CLEAR(self->owners);
+    Py_CLEAR(self->about);
+    Py_CLEAR(self->module);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+/* Setting `_links`, which the loop takes for a tuple. */
+static int
+emission_set_links(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL || !PyTuple_CheckExact(value)) {
+        PyErr_SetString(PyExc_TypeError, "_links must be a tuple");
+        return -1;
+    }
+    PyObject *old;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    old = ((Emission *)op)->links;
+    ((Emission *)op)->links = Py_NewRef(value);
+    Py_END_CRITICAL_SECTION();
+    Py_DECREF(old);
+    return 0;
+}
+
+static PyObject *
+emission_get_links(PyObject *op, void *Py_UNUSED(closure))
+{
+    return take_field((Emission *)op, &((Emission *)op)->links);
+}
+
+/* The other fields: any object, None for nothing. */
+static PyObject *
+emission_get_field(PyObject *op, void *offset)
+{
+    return take_field((Emission *)op, (PyObject **)((char *)op + (size_t)offset));
+}
+
+static int
+emission_set_field(PyObject *op, PyObject *value, void *offset)
+{
+    PyObject **field = (PyObject **)((char *)op + (size_t)offset), *old;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    old = *field;
+    *field = Py_NewRef(value == NULL ? Py_None : value);
+    Py_END_CRITICAL_SECTION();
+    Py_DECREF(old);
+    return 0;
+}
+
+static PyMethodDef emission_methods[] = {
+    {"emit", (PyCFunction)(void (*)(void))emission_emit, METH_FASTCALL | METH_KEYWORDS, emit_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef emission_fields[] = {
+    {"_links", emission_get_links, emission_set_links, NULL, NULL},
+    {"_special", emission_get_field, emission_set_field, NULL, (void *)offsetof(Emission, special)},
+    {"_owners", emission_get_field, emission_set_field, NULL, (void *)offsetof(Emission, owners)},
+    {"_about", emission_get_field, emission_set_field, NULL, (void *)offsetof(Emission, about)},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot emission_slots[] = {
+    {Py_tp_doc, "The hot protocol of a signal: `emit`, and `__get__` for signals of instances."},
+    {Py_tp_new, emission_new},
+    {Py_tp_dealloc, emission_dealloc},
+    {Py_tp_traverse, emission_traverse},
+    {Py_tp_clear, emission_clear},
+    {Py_tp_descr_get, emission_get},
+    {Py_tp_methods, emission_methods},
+    {Py_tp_getset, emission_fields},
+    {0, NULL},
+};
+
+static PyType_Spec emission_spec = {
+    "safemem.core._native.EmissionCore",
+    sizeof(Emission),
+    0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    emission_slots,
+};
+
+#endif
