@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from safemem.core._calling import Memo, call_key, ready
 from safemem.core._causes import RemovalCause
 from safemem.core._clock import Clock
-from safemem.core._links import Link
 from safemem.core._locks import new_lock
 from safemem.core._report import report_unraisable
 
@@ -27,7 +26,7 @@ __all__ = [
     "IdentityCore",
     "IdentitySetCore",
     "LRUCore",
-    "Link",
+    "LinkCore",
     "Memo",
     "RemovalCause",
     "TLRUCore",
@@ -48,7 +47,7 @@ _wish = os.environ.get("SAFEMEM_PURE", "")
 
 if TYPE_CHECKING or _wish == "1":
     from safemem.core._calling import BoundCore, CallCore, callable_core, direct, lru_wrapper, method_descriptor
-    from safemem.core._emission import EmissionCore
+    from safemem.core._emission import EmissionCore, LinkCore
     from safemem.core._identity import IdentityCore, IdentitySetCore
     from safemem.core._pure import LRUCore
     from safemem.core._seam import rebind
@@ -65,6 +64,7 @@ else:
             EmissionCore,
             IdentityCore,
             IdentitySetCore,
+            LinkCore,
             LRUCore,
             TLRUCore,
             TTLCore,
@@ -82,7 +82,7 @@ else:
         if _wish == "0":
             raise
         from safemem.core._calling import BoundCore, CallCore, callable_core, direct, lru_wrapper, method_descriptor
-        from safemem.core._emission import EmissionCore
+        from safemem.core._emission import EmissionCore, LinkCore
         from safemem.core._identity import IdentityCore, IdentitySetCore
         from safemem.core._pure import LRUCore
         from safemem.core._seam import rebind

@@ -3,37 +3,106 @@
 All that an emission reads is `_links`, a tuple of links in calling order that is replaced and never changed, and `_special`. An emission
 takes no lock: it walks the tuple it found. A link that was switched off meanwhile has no function any more and is passed over.
 
-A core has `_links`, `_special`, `_about` and `_owners` as attributes, `emit` and `__get__`. `_special` is None, or an object whose
+A core has `_links`, `_special`, `_about`, `_owners` and `_limit` as attributes, `emit`, `__get__`, and two ways to change `_links`: `_append`
+for the most frequent case, and `_swap`. `_special` is None, or an object whose
 `admit(signal, sender, args, kwargs)` returns the links to be called: none if the signal is muted or paused. A core calls `self._of(instance)`
 when it does not find the signal of an instance, and `self._prune()` when it came across links that are not alive.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+import weakref
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from safemem.core._failures import blame, failure, remember
 
 if TYPE_CHECKING:
-    from safemem.core._links import About, Link
+    from _thread import RLock
+    from collections.abc import Callable
+    from types import CodeType
 
-__all__ = ["EmissionCore"]
+__all__ = ["About", "EmissionCore", "LinkCore", "Origin"]
+
+# Of a connection: priority, code and instruction that made it, and what it is to be called in messages.
+Origin = tuple[int, "CodeType", int, "About"]
 
 _read_attribute: Final = object.__getattribute__
+
+
+class About:
+    """What a signal is called and how it was made: shared by a declaration and the signals of all instances."""
+
+    __slots__ = ("attribute", "doc", "name", "owner", "replay")
+
+    def __init__(self, name: str | None, doc: str | None, *, replay: bool) -> None:
+        self.name = name
+        self.doc = doc
+        self.replay = replay
+        self.owner: str | None = None  # the class whose attribute it is
+        self.attribute: str | None = None
+
+    def title(self) -> str:
+        """Return what to call the signal in a message."""
+        name = self.name or self.attribute
+        if name is None:
+            return "a signal without a name"
+        return f"signal {name!r}" if self.owner is None else f"signal {self.owner}.{name}"
+
+
+class LinkCore:
+    """One connection: `func(*args)` is called, or `func(ref(), *args)` if there is a reference and it is alive.
+
+    `func` is None while the link is switched off: for good if `ended`, else it is blocked and `kept` is `(count, func)`.
+    """
+
+    __slots__ = ("ended", "func", "kept", "origin", "ref")
+
+    func: Callable[..., Any] | None
+    ref: Any
+    origin: Origin
+    kept: tuple[int, Callable[..., Any]] | None
+    ended: bool
+
+    def __init__(self, func: Callable[..., Any] | None, ref: Any, origin: Origin) -> None:
+        self.func = func
+        self.ref = ref
+        self.origin = origin
+        self.kept = None
+        self.ended = False
+
+    def live(self) -> bool:
+        """Whether the receiver may ever be called again."""
+        ref = self.ref
+        return not self.ended and (ref is None or ref() is not None)
+
+    def end(self) -> bool:
+        """Switch the link off for good, and let go of the receiver; return whether it was live. The signal drops it later."""
+        ref = self.ref
+        live = not self.ended and (ref is None or ref() is not None)
+        self.ended = True
+        self.func = self.kept = None
+        if ref is not None and type(ref) is not weakref.ref:  # a way, see safemem.observers.ways
+            ref.let_go()
+        return live
+
+    if TYPE_CHECKING:
+        describe: Callable[[], str]  # in words: what was connected, and where
 
 
 class EmissionCore:
     """The hot protocol of a signal: `emit`, and `__get__` for signals of instances."""
 
-    __slots__ = ("_about", "_links", "_owners", "_special")
+    __slots__ = ("_about", "_limit", "_links", "_owners", "_special")
 
     _about: About
-    _links: tuple[Link, ...]
+    _limit: int  # of links: when there are so many, the dead ones are looked for
+    _links: tuple[Any, ...]
     _owners: Any
     _special: Any
 
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
         self = super().__new__(cls)
+        self._limit = 8
         self._links = ()
         self._owners = None
         self._special = None
@@ -89,6 +158,30 @@ class EmissionCore:
             finally:
                 errors = None  # the tracebacks lead to this frame, which must not lead back
 
+    # -- listeners ------------------------------------------------------------------------------------------------------------------
+
+    def _append(self, link: LinkCore) -> bool:
+        """Put a link last, if nothing is special about the signal and the place is its own; return whether that was done."""
+        with self._lock:
+            links = self._links
+            if self._special is not None or len(links) >= self._limit:
+                return False
+            if links:
+                last = links[-1]
+                if last.ended and len(links) == 1:  # the commonest case of what `_prune` does
+                    links = ()
+                elif last.ended or last.origin[0] < link.origin[0]:
+                    return False
+            self._links = (*links, link)
+            return True
+
+    def _swap(self, old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
+        """Replace the links if they still are the old ones, with `_lock` held; return whether they were."""
+        if self._links is old:
+            self._links = new
+            return True
+        return False
+
     # -- one for each instance ------------------------------------------------------------------------------------------------------
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -104,6 +197,7 @@ class EmissionCore:
         return self._of(instance)
 
     if TYPE_CHECKING:
+        _lock: ClassVar[RLock]
 
         def _of(self, instance: Any) -> Any:
             """Return the signal of an instance, made now if this is its first use."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from safemem.core._links import Link
+    from safemem.core._emission import LinkCore
 
 __all__ = ["blame", "failure", "remember"]
 
 E = Any
 
 
-def blame(error: BaseException, link: Link, name: str) -> None:
+def blame(error: BaseException, link: LinkCore, name: str) -> None:
     """Note on an exception whose it is; an exception that comes again has the note already."""
     note = f"raised by {link.describe()}, a receiver of {name}"
     if note not in getattr(error, "__notes__", ()):

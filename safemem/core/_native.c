@@ -340,9 +340,6 @@ find_slots(State *state)
     if (find_slot(state->handle_type, "home", &state->handle_home) < 0 || find_slot(state->handle_type, "owned", &state->handle_owned) < 0) {
         return -1;
     }
-    if (find_slot(state->link_type, "func", &state->link_func) < 0 || find_slot(state->link_type, "ref", &state->link_ref) < 0) {
-        return -1;
-    }
     return find_slot(state->memo_type, "direct", &state->memo_direct);
 }
 
@@ -431,7 +428,6 @@ import_objects(State *state)
     state->str_load_for = PyUnicode_InternFromString("_load_for");
     state->str_direct = PyUnicode_InternFromString("direct");
     state->str_typed = PyUnicode_InternFromString("typed");
-    state->link_type = take_from("safemem.core._links", "Link");
     state->no_links = PyTuple_New(0);
     state->blame = take_from("safemem.core._failures", "blame");
     state->failure = take_from("safemem.core._failures", "failure");
@@ -476,6 +472,7 @@ native_exec(PyObject *module)
     state->owners_set_type = make_type(module, &owners_set_spec, NULL);
     state->owners_dict_type = state->owners_set_type == NULL ? NULL : make_type(module, &owners_spec, state->owners_set_type);
     state->emission_type = make_type(module, &emission_spec, NULL);
+    state->link_type = make_type(module, &link_spec, NULL);
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_TYPES(WAS_MADE)
 #undef WAS_MADE

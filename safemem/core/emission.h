@@ -1,7 +1,7 @@
 /* Emission: a signal's loop over its receivers, see _emission.py for what it does.
 
-   An emission reads two fields of the signal and then walks a tuple that nobody changes. A link is an object of Python's with slots; it may
-   be switched off at any moment, so its function is read when its turn comes. Everything here may run anybody's code; nothing is locked. */
+   An emission reads two fields of the signal and then walks a tuple that nobody changes. A link may be switched off at any moment, so its
+   function is read when its turn comes. Everything here may run anybody's code; nothing is locked. */
 
 #ifndef SAFEMEM_EMISSION_H
 #define SAFEMEM_EMISSION_H
@@ -9,14 +9,25 @@
 #include "handles.h"
 #include "weak.h"
 
+/* Fields are never NULL but after the collector has been at work; None is nothing. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *func; /* None while the link is switched off */
+    PyObject *ref;
+    PyObject *origin; /* a tuple, the first of which is the priority */
+    PyObject *kept;
+    char ended;
+} Link;
+
 typedef struct {
     PyObject_HEAD
     PyObject *links;   /* a tuple */
     PyObject *special; /* None: there is nothing to do but to call the links */
-    PyObject *owners;  /* of the signals of instances, or None */
+    PyObject *owners;  /* of the signals of instances */
     PyObject *about;
     PyObject *module;
     State *state;
+    Py_ssize_t limit;
 } Emission;
 
 #define FEW_ARGUMENTS 6
@@ -54,15 +65,29 @@ arguments_release(Arguments *self)
     }
 }
 
+/* What a field of an object holds, a new reference. */
 static inline PyObject *
-take_field(Emission *self, PyObject **field)
+take_field(void *object, PyObject **field)
 {
     PyObject *value;
-    (void)self; /* where there is a GIL */
-    Py_BEGIN_CRITICAL_SECTION(self);
-    value = Py_XNewRef(*field);
+    (void)object; /* where there is a GIL */
+    Py_BEGIN_CRITICAL_SECTION(object);
+    value = *field != NULL ? Py_NewRef(*field) : Py_NewRef(Py_None);
     Py_END_CRITICAL_SECTION();
     return value;
+}
+
+/* Put a value into a field; the old one is let go of after. */
+static void
+put_field(void *object, PyObject **field, PyObject *value)
+{
+    PyObject *old;
+    (void)object;
+    Py_BEGIN_CRITICAL_SECTION(object);
+    old = *field;
+    *field = Py_NewRef(value);
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(old);
 }
 
 /* -- failures ------------------------------------------------------------------------------------------------------------------- */
@@ -153,39 +178,42 @@ raise_failures(Emission *self, PyObject *errors)
 
 /* -- the loop ------------------------------------------------------------------------------------------------------------------- */
 
+/* What a link's reference leads to, a new reference: None if there is no reference, NULL if it is dead or an exception is set. */
+static PyObject *
+link_object(PyObject *ref)
+{
+    if (ref == Py_None) {
+        return Py_NewRef(ref);
+    }
+    if (LIKELY(PyWeakref_CheckRefExact(ref))) {
+        return referent(ref);
+    }
+    PyObject *object = PyObject_CallNoArgs(ref); /* a way, see safemem.observers.ways */
+    if (object == Py_None) {
+        Py_CLEAR(object);
+    }
+    return object;
+}
+
 /* Call one receiver: 1, or 0 if it is there no more, or -1. */
 static inline int
-call_link(State *state, PyObject *link, Arguments *arguments)
+call_link(Link *link, Arguments *arguments)
 {
-    PyObject *func = take_slot(link, state->link_func);
-    if (func == NULL || func == Py_None) {
-        Py_XDECREF(func);
+    PyObject *func = take_field(link, &link->func);
+    if (func == Py_None) {
+        Py_DECREF(func);
         return 0;
     }
-    PyObject *ref = take_slot(link, state->link_ref), *result;
-    if (ref == NULL || ref == Py_None) {
+    PyObject *ref = take_field(link, &link->ref), *result;
+    if (ref == Py_None) {
         result = PyObject_Vectorcall(func, arguments->at + 2, (size_t)arguments->count | PY_VECTORCALL_ARGUMENTS_OFFSET, arguments->names);
     }
     else {
-        PyObject *object;
-        if (LIKELY(PyWeakref_CheckRefExact(ref))) {
-            object = referent(ref);
-        }
-        else {
-            object = PyObject_CallNoArgs(ref);
-            if (object == NULL) {
-                Py_DECREF(ref);
-                Py_DECREF(func);
-                return -1;
-            }
-            if (object == Py_None) {
-                Py_CLEAR(object);
-            }
-        }
+        PyObject *object = link_object(ref);
         Py_DECREF(ref);
         if (object == NULL) {
             Py_DECREF(func);
-            return 0;
+            return PyErr_Occurred() ? -1 : 0;
         }
         arguments->at[1] = object;
         result = PyObject_Vectorcall(func, arguments->at + 1, (size_t)(arguments->count + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, arguments->names);
@@ -194,34 +222,40 @@ call_link(State *state, PyObject *link, Arguments *arguments)
         Py_DECREF(func);
         return result == NULL ? -1 : 1;
     }
-    Py_XDECREF(ref);
+    Py_DECREF(ref);
     Py_XDECREF(result);
     Py_DECREF(func);
     return result == NULL ? -1 : 1;
+}
+
+static inline int
+is_link(PyTypeObject *type, PyObject *object)
+{
+    return LIKELY(Py_TYPE(object)->tp_base == type) || PyObject_TypeCheck(object, type);
 }
 
 /* Call the receivers of these links. */
 static int
 call_links(Emission *self, PyObject *links, Arguments *arguments)
 {
-    State *state = self->state;
+    PyTypeObject *link_type = self->state->link_type;
     PyObject *errors = NULL;
     int stale = 0, result = 0;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(links) && result == 0; i++) {
         PyObject *link = PyTuple_GET_ITEM(links, i);
-        if (UNLIKELY(Py_TYPE(link) != (PyTypeObject *)state->link_type)) {
+        if (UNLIKELY(!is_link(link_type, link))) {
             PyErr_Format(PyExc_TypeError, "a link must be a Link, got %R", link);
             result = -1;
             break;
         }
-        int called = call_link(state, link, arguments);
+        int called = call_link((Link *)link, arguments);
         stale |= called == 0;
         if (UNLIKELY(called < 0)) {
             result = collect_failure(self, link, &errors);
         }
     }
     if (result == 0 && UNLIKELY(stale)) {
-        PyObject *done = PyObject_CallMethodNoArgs((PyObject *)self, state->str_prune);
+        PyObject *done = PyObject_CallMethodNoArgs((PyObject *)self, self->state->str_prune);
         result = done == NULL ? -1 : 0;
         Py_XDECREF(done);
     }
@@ -311,7 +345,248 @@ emission_get(PyObject *op, PyObject *instance, PyObject *Py_UNUSED(type))
     return PyObject_CallMethodOneArg(op, state->str_of, instance);
 }
 
-/* -- the type ------------------------------------------------------------------------------------------------------------------- */
+/* -- who listens ----------------------------------------------------------------------------------------------------------------- */
+
+/* Whether a link of this priority may come right after another one: 1, 0, or -1 with an exception set. */
+static int
+may_follow(Link *last, Link *link)
+{
+    PyObject *before = PyTuple_GET_ITEM(last->origin, 0), *priority = PyTuple_GET_ITEM(link->origin, 0);
+    return before == priority ? 1 : PyObject_RichCompareBool(before, priority, Py_GE); /* of ints */
+}
+
+/* The links with one more at their end, a new reference; NULL: its place is elsewhere, or an exception is set. */
+static PyObject *
+appended(Emission *self, PyObject *links, PyObject *link)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(links);
+    if (count > 0) {
+        PyObject *last = PyTuple_GET_ITEM(links, count - 1);
+        int ended = is_link(self->state->link_type, last) && LOAD_RELAXED(&((Link *)last)->ended);
+        if (ended && count == 1) { /* the commonest case of what `_prune` does */
+            count = 0;
+        }
+        else if (ended || may_follow((Link *)last, (Link *)link) <= 0) {
+            return NULL;
+        }
+    }
+    PyObject *fresh = PyTuple_New(count + 1);
+    for (Py_ssize_t i = 0; fresh != NULL && i < count; i++) {
+        PyTuple_SET_ITEM(fresh, i, Py_NewRef(PyTuple_GET_ITEM(links, i)));
+    }
+    if (fresh != NULL) {
+        PyTuple_SET_ITEM(fresh, count, Py_NewRef(link));
+    }
+    return fresh;
+}
+
+/* Replace the links if they still are the old ones: in one step, with no lock but that of the object. */
+static int
+swap_links(Emission *self, PyObject *old, PyObject *fresh)
+{
+    int swapped;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    swapped = self->links == old;
+    if (swapped) {
+        self->links = Py_NewRef(fresh);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (swapped) {
+        Py_DECREF(old); /* the caller has another reference to it */
+    }
+    return swapped;
+}
+
+static PyObject *
+emission_append(PyObject *op, PyObject *link)
+{
+    Emission *self = (Emission *)op;
+    if (!is_link(self->state->link_type, link)) {
+        PyErr_Format(PyExc_TypeError, "a link must be a Link, got %R", link);
+        return NULL;
+    }
+    for (;;) {
+        PyObject *links = take_field(self, &self->links), *fresh = NULL;
+        if (LOAD_RELAXED(&self->special) == Py_None && PyTuple_GET_SIZE(links) < self->limit) {
+            fresh = appended(self, links, link);
+        }
+        int done = fresh != NULL && swap_links(self, links, fresh);
+        int again = fresh != NULL && !done;
+        Py_XDECREF(fresh);
+        Py_DECREF(links);
+        if (!again) {
+            return PyErr_Occurred() ? NULL : PyBool_FromLong(done);
+        }
+    }
+}
+
+static PyObject *
+emission_swap(PyObject *op, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyTuple_CheckExact(args[0]) || !PyTuple_CheckExact(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "_swap() takes two tuples");
+        return NULL;
+    }
+    return PyBool_FromLong(swap_links((Emission *)op, args[0], args[1]));
+}
+
+/* -- fields ----------------------------------------------------------------------------------------------------------------------- */
+
+static PyObject *
+get_field(PyObject *op, void *offset)
+{
+    return take_field(op, (PyObject **)((char *)op + (size_t)offset));
+}
+
+static int
+set_field(PyObject *op, PyObject *value, void *offset)
+{
+    put_field(op, (PyObject **)((char *)op + (size_t)offset), value == NULL ? Py_None : value);
+    return 0;
+}
+
+/* -- the type of connections -------------------------------------------------------------------------------------------------------- */
+
+static PyObject *
+link_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *func, *ref, *origin;
+    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0) {
+        PyErr_SetString(PyExc_TypeError, "Link() takes no keyword arguments");
+        return NULL;
+    }
+    if (!PyArg_UnpackTuple(args, "Link", 3, 3, &func, &ref, &origin)) {
+        return NULL;
+    }
+    if (!PyTuple_CheckExact(origin) || PyTuple_GET_SIZE(origin) == 0 || !PyLong_Check(PyTuple_GET_ITEM(origin, 0))) {
+        PyErr_Format(PyExc_TypeError, "origin must be a tuple that begins with a priority, got %R", origin);
+        return NULL;
+    }
+    Link *self = (Link *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->func = Py_NewRef(func);
+        self->ref = Py_NewRef(ref);
+        self->origin = Py_NewRef(origin);
+        self->kept = Py_NewRef(Py_None);
+    }
+    return (PyObject *)self;
+}
+
+static int
+link_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Link *self = (Link *)op;
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->func);
+    Py_VISIT(self->ref);
+    Py_VISIT(self->origin);
+    Py_VISIT(self->kept);
+    return 0;
+}
+
+/* The origin stays: it is part of no cycle that the others are not part of, and is read without a question. */
+static int
+link_clear(PyObject *op)
+{
+    Link *self = (Link *)op;
+    Py_CLEAR(self->func);
+    Py_CLEAR(self->ref);
+    Py_CLEAR(self->kept);
+    return 0;
+}
+
+static void
+link_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    (void)link_clear(op);
+    Py_CLEAR(((Link *)op)->origin);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+/* Whether the receiver may ever be called again: 1, 0, or -1 with an exception set. */
+static int
+is_live(Link *self)
+{
+    if (LOAD_RELAXED(&self->ended)) {
+        return 0;
+    }
+    PyObject *ref = take_field(self, &self->ref), *object = link_object(ref);
+    Py_DECREF(ref);
+    Py_XDECREF(object);
+    return object != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *
+link_live(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    int live = is_live((Link *)op);
+    return live < 0 ? NULL : PyBool_FromLong(live);
+}
+
+static PyObject *
+link_end(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    Link *self = (Link *)op;
+    int live = is_live(self);
+    STORE_RELAXED(&self->ended, 1);
+    put_field(self, &self->func, Py_None);
+    put_field(self, &self->kept, Py_None);
+    PyObject *ref = take_field(self, &self->ref);
+    if (ref != Py_None && !PyWeakref_CheckRefExact(ref)) {
+        PyObject *done = PyObject_CallMethod(ref, "let_go", NULL);
+        if (done == NULL) {
+            Py_DECREF(ref);
+            return NULL;
+        }
+        Py_DECREF(done);
+    }
+    Py_DECREF(ref);
+    return live < 0 ? NULL : PyBool_FromLong(live);
+}
+
+static PyMethodDef link_methods[] = {
+    {"live", link_live, METH_NOARGS, "Whether the receiver may ever be called again."},
+    {"end", link_end, METH_NOARGS, "Switch the link off for good, and let go of the receiver; return whether it was live."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef link_fields[] = {
+    {"func", get_field, set_field, NULL, (void *)offsetof(Link, func)},
+    {"ref", get_field, set_field, NULL, (void *)offsetof(Link, ref)},
+    {"origin", get_field, NULL, NULL, (void *)offsetof(Link, origin)},
+    {"kept", get_field, set_field, NULL, (void *)offsetof(Link, kept)},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef link_members[] = {
+    {"ended", T_BOOL, offsetof(Link, ended), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot link_slots[] = {
+    {Py_tp_doc, "One connection."},
+    {Py_tp_new, link_new},
+    {Py_tp_dealloc, link_dealloc},
+    {Py_tp_traverse, link_traverse},
+    {Py_tp_clear, link_clear},
+    {Py_tp_methods, link_methods},
+    {Py_tp_getset, link_fields},
+    {Py_tp_members, link_members},
+    {0, NULL},
+};
+
+static PyType_Spec link_spec = {
+    "safemem.core._native.LinkCore",
+    sizeof(Link),
+    0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    link_slots,
+};
+
+/* -- the type of signals ------------------------------------------------------------------------------------------------------- */
 
 static struct PyModuleDef native_module;
 
@@ -336,6 +611,7 @@ emission_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(
     self->about = Py_NewRef(Py_None);
     self->module = Py_NewRef(module);
     self->state = state;
+    self->limit = 8;
     return (PyObject *)self;
 }
 
@@ -387,51 +663,34 @@ emission_set_links(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
         PyErr_SetString(PyExc_TypeError, "_links must be a tuple");
         return -1;
     }
-    PyObject *old;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    old = ((Emission *)op)->links;
-    ((Emission *)op)->links = Py_NewRef(value);
-    Py_END_CRITICAL_SECTION();
-    Py_DECREF(old);
+    put_field(op, &((Emission *)op)->links, value);
     return 0;
 }
 
 static PyObject *
 emission_get_links(PyObject *op, void *Py_UNUSED(closure))
 {
-    return take_field((Emission *)op, &((Emission *)op)->links);
-}
-
-/* The other fields: any object, None for nothing. */
-static PyObject *
-emission_get_field(PyObject *op, void *offset)
-{
-    return take_field((Emission *)op, (PyObject **)((char *)op + (size_t)offset));
-}
-
-static int
-emission_set_field(PyObject *op, PyObject *value, void *offset)
-{
-    PyObject **field = (PyObject **)((char *)op + (size_t)offset), *old;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    old = *field;
-    *field = Py_NewRef(value == NULL ? Py_None : value);
-    Py_END_CRITICAL_SECTION();
-    Py_DECREF(old);
-    return 0;
+    return take_field(op, &((Emission *)op)->links);
 }
 
 static PyMethodDef emission_methods[] = {
     {"emit", (PyCFunction)(void (*)(void))emission_emit, METH_FASTCALL | METH_KEYWORDS, emit_doc},
+    {"_append", emission_append, METH_O, NULL},
+    {"_swap", (PyCFunction)(void (*)(void))emission_swap, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef emission_fields[] = {
     {"_links", emission_get_links, emission_set_links, NULL, NULL},
-    {"_special", emission_get_field, emission_set_field, NULL, (void *)offsetof(Emission, special)},
-    {"_owners", emission_get_field, emission_set_field, NULL, (void *)offsetof(Emission, owners)},
-    {"_about", emission_get_field, emission_set_field, NULL, (void *)offsetof(Emission, about)},
+    {"_special", get_field, set_field, NULL, (void *)offsetof(Emission, special)},
+    {"_owners", get_field, set_field, NULL, (void *)offsetof(Emission, owners)},
+    {"_about", get_field, set_field, NULL, (void *)offsetof(Emission, about)},
     {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef emission_members[] = {
+    {"_limit", T_PYSSIZET, offsetof(Emission, limit), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot emission_slots[] = {
@@ -443,6 +702,7 @@ static PyType_Slot emission_slots[] = {
     {Py_tp_descr_get, emission_get},
     {Py_tp_methods, emission_methods},
     {Py_tp_getset, emission_fields},
+    {Py_tp_members, emission_members},
     {0, NULL},
 };
 

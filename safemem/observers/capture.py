@@ -9,8 +9,8 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem._graph import held_by
-from safemem.core._ways import name_of
 from safemem.errors import CycleWarning
+from safemem.observers.ways import name_of
 
 if TYPE_CHECKING:
     from types import FrameType

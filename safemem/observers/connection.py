@@ -5,17 +5,17 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from safemem.core import Link
+from safemem.core._emission import About
+from safemem.observers.links import Link, place_of
 from safemem.observers.listeners import SignalCore
-from safemem.core._links import About, place_of
-from safemem.core._ways import Way, name_of
+from safemem.observers.ways import Way, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
-    from safemem.core._links import Origin
+    from safemem.core._emission import Origin
 
 __all__ = ["Connection", "connection_of"]
 

@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from safemem.core._failures import blame, failure, remember
-from safemem.core._ways import Way, rebound
+from safemem.observers.ways import Way, rebound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from safemem.core import Link
+    from safemem.observers.links import Link
     from safemem.observers.listeners import SignalCore
 
 __all__ = ["emit", "gather"]

@@ -9,10 +9,10 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
-from safemem.core import Link
-from safemem.core._ways import Way
 from safemem.core._weakable import check_weakable, unweakable
 from safemem.observers.capture import warn_if_captured
+from safemem.observers.links import Link
+from safemem.observers.ways import Way
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -5,13 +5,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from safemem.core import EmissionCore, Link, new_lock
+from safemem.core import EmissionCore, new_lock
 from safemem.core._failures import blame, failure, remember
-from safemem.core._ways import SKIPPED, Way, rebound
+from safemem.observers.ways import SKIPPED, Way, rebound
 
 if TYPE_CHECKING:
     import weakref
     from _thread import RLock
+
+    from safemem.observers.links import Link
 
 __all__ = ["SignalCore"]
 
@@ -25,20 +27,19 @@ def _alive(links: tuple[Link, ...]) -> list[Link]:
 class SignalCore(EmissionCore):
     """A signal without checks, names and comfort."""
 
-    __slots__ = ("__weakref__", "_emitter", "_limit")
+    __slots__ = ("__weakref__", "_emitter")
 
     _emitter: weakref.ref[Any] | None
-    _limit: int
 
     # One lock for all signals: it is held for a comparison and an assignment, and nothing of anybody else's runs under it.
     _lock: ClassVar[RLock]
 
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
+        """Make it whole, whatever a subclass does in `__init__`."""
         if not _locks:
             SignalCore._lock = _locks.setdefault("signals", new_lock())
         self = super().__new__(cls)
         self._emitter = None
-        self._limit = 8
         return self
 
     def emit_from(self, sender: Any, /, *args: Any, **kwargs: Any) -> None:
@@ -109,7 +110,7 @@ class SignalCore(EmissionCore):
 
     def __len__(self) -> int:
         links = self._links
-        count = sum(link.live() for link in links)
+        count: int = sum(link.live() for link in links)
         if count < len(links):
             self._prune()
         return count
@@ -119,21 +120,11 @@ class SignalCore(EmissionCore):
 
     def _add(self, link: Link) -> Any:
         """Put a link in its place; return the memory of `_special`, read in the same step."""
-        priority = link.origin[0]
         while True:
             links = self._links
-            new: tuple[Link, ...]
-            if not links:
-                new = (link,)
-            elif (last := links[-1]).ended:  # the commonest case of what `_prune` does
-                new = (link,) if len(links) == 1 else self._inserted(links, link)
-            elif last.origin[0] < priority or len(links) >= self._limit:
-                new = self._inserted(links, link)
-            else:
-                new = links + (link,)  # noqa: RUF005 - (*links, link) makes a list first
+            new = self._inserted(links, link)
             with self._lock:
-                if self._links is links:
-                    self._links = new
+                if self._swap(links, new):
                     special = self._special
                     return None if special is None else special.memory
 
@@ -151,7 +142,6 @@ class SignalCore(EmissionCore):
         live = tuple(_alive(links))
         if len(live) < len(links) and self._lock.acquire(blocking=False):
             try:
-                if self._links is links:
-                    self._links = live
+                self._swap(links, live)
             finally:
                 self._lock.release()

@@ -10,15 +10,15 @@ from sys import _getframe, getrefcount
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
-from safemem.core import Link
-from safemem.observers.listeners import SignalCore
-from safemem.core._links import About
+from safemem.core._emission import About
 from safemem.core._owners import Owners
 from safemem.core._weakable import unweakable
 from safemem.observers.capture import BOUND, is_fleeting, warn_of_early_death
 from safemem.observers.connection import Connection, connection_of
 from safemem.observers.holding import Muting, Pause
 from safemem.observers.linking import MARKS, UNUSUAL, check_callable, check_options, is_weak, leads_to, link_to
+from safemem.observers.links import Link
+from safemem.observers.listeners import SignalCore
 from safemem.observers.special import Declared, Memory, Special, call_link
 from safemem.observers.waiting import wait_in_task, wait_in_thread
 
@@ -179,10 +179,12 @@ class Signal(SignalCore, Generic[P]):
             else:
                 usual = False
             if usual and not func.__code__.co_flags & UNUSUAL and not (MARKS and func.__dict__):
-                link = Link(func, ref, (priority, frame.f_code, frame.f_lasti, self._about))
-                self._add(link)
+                origin = (priority, frame.f_code, frame.f_lasti, self._about)
+                link = Link(func, ref, origin)
+                if not self._append(link):
+                    self._add(link)
                 connection = Connection(link)
-                connection._origin = link.origin
+                connection._origin = origin
                 return connection
         count = getrefcount(receiver)
         return self._connect(receiver, count, frame, owner=owner, sender=sender, once=once, priority=priority, weak=weak)
@@ -256,11 +258,12 @@ class Signal(SignalCore, Generic[P]):
         A bound method is found by its object and function, anything else by identity; nothing is compared by `==`. To end one connection
         of several, or that of a lambda, use what `connect()` returned.
         """
-        self._usable()
-        check_callable(receiver)
+        if type(self._special) is Declared or not callable(receiver):
+            self._usable()
+            check_callable(receiver)
         found = False
         for link in self._links:
-            if leads_to(link, receiver):
+            if (link.func is receiver and link.ref is None) or leads_to(link, receiver):
                 found = link.end() or found
         return found
 
@@ -274,7 +277,8 @@ class Signal(SignalCore, Generic[P]):
         self._usable()
         memory = Memory(None, {})
         with self._lock:
-            links, self._links = self._links, ()
+            while not self._swap(links := self._links, ()):
+                pass
             special = self._special
             if special is not None and special.memory is not None:
                 special.memory, memory = memory, special.memory  # what was remembered is let go after the lock is

@@ -5,14 +5,14 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from safemem.core._ways import Way
+from safemem.observers.ways import Way
 
 if TYPE_CHECKING:
     from collections import deque
 
-    from safemem.core import Link
-    from safemem.observers.listeners import SignalCore
     from safemem.observers.holding import Hold
+    from safemem.observers.links import Link
+    from safemem.observers.listeners import SignalCore
 
 __all__ = ["Declared", "Memory", "Special", "call_link", "release", "special_of"]
 
