@@ -14,11 +14,13 @@ import safemem
 
 PUBLIC = {
     "CacheStats",
+    "Connection",
     "CycleWarning",
     "DeadCallbackError",
     "LRUCache",
     "RemovalCause",
     "SafememError",
+    "Signal",
     "SingleFlight",
     "TLRUCache",
     "TTLCache",
@@ -38,6 +40,7 @@ PUBLIC = {
 # Parameters that may be given by position, and those that are keywords.
 SIGNATURES = {
     "LRUCache": "maxsize getsizeof *, on_remove budget",
+    "Signal": " *, name doc replay",
     "SingleFlight": "",
     "TLRUCache": "maxsize ttu timer getsizeof *, on_remove budget",
     "TTLCache": "maxsize ttl timer getsizeof *, on_remove budget",
@@ -54,7 +57,7 @@ SIGNATURES = {
 }
 
 # Classes whose instances the package makes.
-WITHOUT_CALLERS = {"CacheStats", "RemovalCause", "WeakCacheStats"}
+WITHOUT_CALLERS = {"CacheStats", "Connection", "RemovalCause", "WeakCacheStats"}
 
 # Names that __init__.py binds for its own annotations.
 FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}

@@ -20,12 +20,12 @@ __all__ = ["emit", "gather"]
 async def emit(signal: SignalCore, sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[Any] | None) -> None:
     """Emit once; raise the failures of the receivers as one group."""
     errors: list[Exception] = []
-    await gather(signal, sender, args, kwargs, results, errors)
-    if errors:
-        try:
+    try:
+        await gather(signal, sender, args, kwargs, results, errors)
+        if errors:
             raise failure(signal._about.title(), errors, results)
-        finally:
-            del errors  # the tracebacks lead to this frame, which must not lead back
+    finally:
+        del errors  # the tracebacks lead to this frame, which must not lead back
 
 
 async def gather(  # noqa: PLR0917 - an emission, and where its outcome goes
@@ -40,7 +40,7 @@ async def gather(  # noqa: PLR0917 - an emission, and where its outcome goes
             call = _Call.of(link, sender)
             if call is not None:
                 calls.append(call)
-                call.start(args, kwargs)
+                call.take(_start(call.receiver, args, kwargs, awaited=call.way is not None and call.way.awaited))
         await _all_done(calls)
         for call in calls:
             call.tell(results, errors, signal)
@@ -82,16 +82,9 @@ class _Call:
         obj = ref()
         return None if obj is None else cls(link, rebound(func, obj), None)
 
-    def start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Call a plain receiver; make a task of a coroutine receiver."""
-        try:
-            outcome = self.receiver(*args, **kwargs)
-            if self.way is None or not self.way.awaited:
-                self.result = outcome
-            else:
-                self.task = asyncio.get_running_loop().create_task(outcome if asyncio.iscoroutine(outcome) else _await(outcome))
-        except Exception as error:  # noqa: BLE001 - raised after the emission, with those of the others
-            self.error = error
+    def take(self, outcome: tuple[asyncio.Task[Any] | None, Any, Exception | None]) -> None:
+        """Remember what `_start` returned."""
+        self.task, self.result, self.error = outcome
 
     def finish(self) -> None:
         """Take the outcome from a task that is done; raise what may not wait for the others."""
@@ -118,6 +111,19 @@ class _Call:
             errors.append(self.error)
         elif results is not None:
             results.append((self.receiver, self.result))
+
+
+def _start(
+    receiver: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, awaited: bool
+) -> tuple[asyncio.Task[Any] | None, Any, Exception | None]:
+    """Call a plain receiver, make a task of a coroutine receiver; return the task, the result, and what failed."""
+    try:
+        outcome = receiver(*args, **kwargs)
+        if not awaited:
+            return None, outcome, None
+        return asyncio.get_running_loop().create_task(outcome if asyncio.iscoroutine(outcome) else _await(outcome)), None, None
+    except Exception as error:  # noqa: BLE001 - raised after the emission, with those of the others
+        return None, None, error
 
 
 async def _await(awaitable: Awaitable[Any]) -> Any:

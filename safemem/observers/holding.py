@@ -143,9 +143,12 @@ class Hold:
 
         self._close(signal)
         errors: list[Exception] = []
-        for sender, args, kwargs in self._drain():
-            await gather(signal, sender, args, kwargs, None, errors)
-        _raise(signal, errors)
+        try:
+            for sender, args, kwargs in self._drain():
+                await gather(signal, sender, args, kwargs, None, errors)
+            _raise(signal, errors)
+        finally:
+            del errors
 
     def _close(self, signal: SignalCore) -> None:
         with signal._lock:

@@ -45,12 +45,12 @@ class SignalCore(EmissionCore):
     def emit_from(self, sender: Any, /, *args: Any, **kwargs: Any) -> None:
         """As `emit()`, for the receivers of this sender, by identity, and those of no particular one; the sender is not passed to them."""
         errors: list[Exception] = []
-        self._run(sender, args, kwargs, None, errors)
-        if errors:
-            try:
+        try:
+            self._run(sender, args, kwargs, None, errors)
+            if errors:
                 raise failure(self._about.title(), errors, None)
-            finally:
-                del errors
+        finally:
+            del errors
 
     def send(self, /, *args: Any, **kwargs: Any) -> list[tuple[Any, Any]]:
         """As `emit()`, and return what the receivers return: a list of (receiver, result) in calling order.
@@ -59,12 +59,12 @@ class SignalCore(EmissionCore):
         """
         errors: list[Exception] = []
         results: list[tuple[Any, Any]] = []
-        self._run(None, args, kwargs, results, errors)
-        if errors:
-            try:
+        try:
+            self._run(None, args, kwargs, results, errors)
+            if errors:
                 raise failure(self._about.title(), errors, results)
-            finally:
-                del errors
+        finally:
+            del errors
         return results
 
     def _run(self, sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: list[Any] | None, errors: list[Exception]) -> None:
@@ -109,6 +109,7 @@ class SignalCore(EmissionCore):
     # -- listeners ------------------------------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
+        """Return how many receivers are connected and alive."""
         links = self._links
         count: int = sum(link.live() for link in links)
         if count < len(links):
@@ -116,6 +117,7 @@ class SignalCore(EmissionCore):
         return count
 
     def __bool__(self) -> bool:
+        """Whether anybody listens."""
         return any(link.live() for link in self._links)
 
     def _add(self, link: Link) -> Any:

@@ -285,11 +285,6 @@ class Signal(SignalCore, Generic[P]):
         for link in links:
             link.end()
 
-    def __len__(self) -> int:
-        """Return how many receivers are connected and alive."""
-        self._usable()
-        return super().__len__()
-
     # -- emitting -------------------------------------------------------------------------------------------------------------------
 
     if TYPE_CHECKING:  # the core's, with the types of the arguments

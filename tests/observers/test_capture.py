@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import warnings
 import weakref
 
@@ -165,13 +166,14 @@ def test_a_closure_over_an_owner_without_a_dictionary():
 
 def test_what_is_deeper_is_not_found_but_is_collected():
     """An emitter with a __dict__ whose receiver leads back to it by a detour is plain cyclic garbage."""
-    import gc
 
-    emitter = Emitter()
-    box = Listener()
-    box.name = [emitter]
-    emitter.changed.connect(lambda value: box)
-    watch = weakref.ref(emitter)
-    del emitter, box
+    def make():
+        emitter = Emitter()
+        box = Listener([emitter])
+        emitter.changed.connect(lambda value: box)
+        return weakref.ref(emitter)
+
+    watch = make()
+    assert watch() is not None
     gc.collect()
     assert watch() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from pathlib import Path
 
 import pytest
 from helpers.collect import freed_by_count
@@ -122,7 +123,7 @@ def test_what_it_tells():
     assert (connection.priority, connection.once) == (3, True)
     assert connection.sender is sender
     assert connection.owner is owner
-    with open(__file__, encoding="utf-8") as file:
+    with Path(__file__).open(encoding="utf-8") as file:
         line = next(number for number, text in enumerate(file, 1) if text.rstrip().endswith("# this line"))
     assert connection.where == f"{__file__}:{line}"
     assert repr(connection) == f"<Connection of Listener.hear to signal 'changed', priority 3, made at {__file__}:{line}>"

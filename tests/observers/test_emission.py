@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import traceback
 import weakref
+from pathlib import Path
 
 import pytest
 from helpers.listeners import Listener
@@ -25,7 +26,11 @@ def test_order_is_by_priority_then_by_connection(priorities):
     assert called == sorted(((priority, number) for number, priority in enumerate(priorities)), key=lambda entry: -entry[0])
 
 
-@given(st.lists(st.tuples(st.sampled_from(["connect", "end", "drop", "emit", "clear", "block"]), st.integers(0, 5), st.integers(-1, 1)), max_size=40))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["connect", "end", "drop", "emit", "clear", "block"]), st.integers(0, 5), st.integers(-1, 1)), max_size=40
+    )
+)
 def test_any_sequence_gives_what_a_naive_list_gives(steps):
     """Connecting, disconnecting, dying, blocking, clearing and emitting, against a plain list."""
     changed: Signal[[]] = Signal()
@@ -107,12 +112,14 @@ def test_every_receiver_runs_and_failures_come_as_one_group():
     assert two.heard == [1]
     assert [str(error) for error in caught.value.exceptions] == ["one", "three"]
     line = connect_line("changed.connect(one.fail)")
-    assert caught.value.exceptions[0].__notes__ == [f"raised by Listener.fail, connected at {__file__}:{line}, a receiver of signal 'changed'"]
+    assert caught.value.exceptions[0].__notes__ == [
+        f"raised by Listener.fail, connected at {__file__}:{line}, a receiver of signal 'changed'"
+    ]
 
 
 def connect_line(text):
     """The first line of this file with this text."""
-    with open(__file__, encoding="utf-8") as file:
+    with Path(__file__).open(encoding="utf-8") as file:
         return next(number for number, line in enumerate(file, 1) if line.strip() == text)
 
 

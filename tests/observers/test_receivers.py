@@ -158,7 +158,9 @@ def test_a_cached_method_does_not_pin_its_object():
 def test_an_object_that_cannot_be_weakly_referenced_is_refused():
     """With its type, and what to do."""
     changed = Signal()
-    with pytest.raises(TypeError, match=r"the object of a bound method must be something that can be weakly referenced, got .*Slotted.*weak=False"):
+    with pytest.raises(
+        TypeError, match=r"the object of a bound method must be something that can be weakly referenced, got .*Slotted.*weak=False"
+    ):
         changed.connect(Slotted().hear)
     assert len(changed) == 0
     changed.connect(Slotted().hear, weak=False)
@@ -182,10 +184,10 @@ def test_a_closure_lives_as_long_as_its_owner():
     changed = Signal()
     owner, captured = Listener(), Listener()
 
-    def connect(captured):
+    def connect(captured, owner):
         changed.connect(lambda value: captured.hear(value), owner=owner)
 
-    connect(captured)
+    connect(captured, owner)
     changed.emit(1)
     assert captured.heard == [1]
     with freed_by_count() as watched:
@@ -419,7 +421,9 @@ def test_a_receiver_may_be_connected_twice():
     assert len(changed) == 0
 
 
-@pytest.mark.parametrize("options", [{}, {"once": True}, {"priority": 2}, {"weak": False}, {"sender": Listener}, {"owner": Listener}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"once": True}, {"priority": 2}, {"weak": False}, {"sender": Listener}, {"owner": Listener}], ids=str
+)
 def test_disconnect_whatever_the_options(options):
     """Methods and functions are found."""
     changed = Signal()
@@ -466,7 +470,9 @@ class Generates:
         yield value
 
 
-@pytest.mark.parametrize("receiver", [generates, generates_too, partial(generates), Generates()], ids=["function", "asynchronous", "partial", "object"])
+@pytest.mark.parametrize(
+    "receiver", [generates, generates_too, partial(generates), Generates()], ids=["function", "asynchronous", "partial", "object"]
+)
 def test_generator_functions_are_refused(receiver):
     """Calling one runs nothing of it."""
     with pytest.raises(TypeError, match="receiver must not be a generator function"):
@@ -503,7 +509,9 @@ def test_what_cannot_be_called_is_refused(receiver):
         changed.disconnect(receiver)
 
 
-@pytest.mark.parametrize(("options", "message"), [({"name": 5}, "name must be a str"), ({"doc": 5}, "doc must be a str"), ({"replay": 1}, "replay must be True")])
+@pytest.mark.parametrize(
+    ("options", "message"), [({"name": 5}, "name must be a str"), ({"doc": 5}, "doc must be a str"), ({"replay": 1}, "replay must be True")]
+)
 def test_bad_arguments_of_a_signal(options, message):
     """A signal is whole or not at all."""
     with pytest.raises(TypeError, match=message):
