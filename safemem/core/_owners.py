@@ -69,12 +69,13 @@ _let_go: Final[Any] = vars(Handle)["owned"].__delete__
 class Owners(Generic[O]):
     """A mapping from owner to its object, for one decorated method; `home` marks the objects that are its own."""
 
-    __slots__ = ("_attribute", "_peak", "_queue", "_table", "home", "lock")
+    __slots__ = ("_attribute", "_given", "_peak", "_queue", "_table", "home", "lock")
 
     def __init__(self, attribute: str) -> None:
         self.home = object()
         self._attribute = sys.intern(attribute)  # names of attributes are found by identity
         self.lock = new_lock()
+        self._given = 0
         self._table: dict[int, Handle[O]] = {}
         self._peak = 0
         self._queue: deque[int] = deque()  # the keys of the table, in the order in which they are looked at next
@@ -103,28 +104,41 @@ class Owners(Generic[O]):
         handle: Handle[O] = Handle(owner, _let_go)
         handle.owned = owned
         handle.home = self.home
+        key = id(owner)
+        is_class = isinstance(owner, type)
         with self.lock:
-            there = self._look_up(owner)
-            if there is not None and there() is owner:
-                if there.home is self.home:
-                    return there.owned
-                self._attribute = sys.intern(f"{self._attribute}#{id(self):x}")  # a method of the same name of a class of the same name
-            try:
-                if isinstance(owner, type):
-                    type.__setattr__(owner, self._attribute, handle)
-                elif type(owner).__dictoffset__:
-                    _write_attribute(owner, self._attribute, handle)
-                else:
-                    self._tabulate(owner, handle)
-            except (AttributeError, TypeError):  # a class that guards its attributes in C
-                self._tabulate(owner, handle)
+            while True:
+                # Finalisers and signal handlers may come in between, and ask for the same.
+                given = self._given
+                there = self._look_up(owner)
+                if there is not None and there() is owner:
+                    if there.home is self.home:
+                        return there.owned
+                    self._attribute = sys.intern(f"{self._attribute}#{id(self):x}")  # a method of the same name of a class of the same name
+                tabled = not is_class and not type(owner).__dictoffset__
+                if self._given == given:
+                    break
+            self._given = given + 1
+            if not tabled:
+                try:
+                    if is_class:
+                        type.__setattr__(owner, self._attribute, handle)
+                    else:
+                        _write_attribute(owner, self._attribute, handle)
+                except (AttributeError, TypeError):  # a class that guards its attributes in C
+                    tabled = True
+            if tabled:
+                table = self._table
+                known = key in table
+                table[key] = handle
+                self._tend(key, known=known)
             return owned
 
-    def _tabulate(self, owner: Any, handle: Handle[O]) -> None:
+    def _tend(self, key: int, *, known: bool) -> None:
+        """Look after the table when an owner has come into it."""
         table, queue = self._table, self._queue
-        if id(owner) not in table:  # else a dead one of that address is in the queue already, and its turn comes once
-            queue.append(id(owner))
-        table[id(owner)] = handle
+        if not known:  # else a dead one of that address is in the queue already, and its turn comes once
+            queue.append(key)
         for _ in range(min(len(queue), 3)):  # for each that comes, three are looked at: what a crowd left behind is soon gone
             number = queue.popleft()
             other = table.get(number)
@@ -134,7 +148,10 @@ class Owners(Generic[O]):
                 queue.append(number)
         self._peak = max(self._peak, len(table))
         if 4 * len(table) < self._peak:  # a dict keeps the room it once needed
-            self._table, self._peak = dict(table), len(table)
+            given = self._given
+            smaller = dict(table)
+            if self._given == given:  # else one has come meanwhile
+                self._table, self._peak = smaller, len(smaller)
 
 
 def warn_if_pinned(owner: object, value: object, name: str) -> None:

@@ -90,7 +90,7 @@ def leads_to(link: Link, receiver: Any) -> bool:
     if func is not None and type(receiver) is MethodType and type(way) is ref:
         return way() is receiver.__self__ and func is receiver.__func__
     if func is not None and type(receiver) is FunctionType and type(way) is not Way:
-        return func is receiver or (func is call and way is not None and way() is receiver)
+        return (func is receiver and way is None) or (func is call and way is not None and way() is receiver)
     connected = link.receiver()
     return connected is not None and _is_same(connected, receiver)
 

@@ -54,8 +54,9 @@ class Signal(SignalCore, Generic[P]):
       in it, one that is disconnected is not called any more. Every receiver is called, whatever the others raise.
     * An emission takes no lock; connecting and disconnecting take one for an instant, and no code of anybody else runs under it. All
       of it can be done from any thread, in a receiver, in a finaliser, and in a forked child.
-    * A declaration itself (`Thermometer.changed`) cannot be connected or emitted: TypeError. Instances with signals must be weakly
-      referenceable; they may be unhashable, and compare as they like. Copying or pickling one copies no listeners.
+    * A declaration itself (`Thermometer.changed`) cannot be connected or emitted (TypeError), and the signal of an instance cannot be
+      assigned to. Instances with signals must be weakly referenceable; they may be unhashable, and compare as they like. They die with
+      their signals, by reference count alone; copying or pickling one copies no listeners.
 
     Args:
         name: what it is called in messages; that of the class attribute if there is one.
@@ -147,9 +148,10 @@ class Signal(SignalCore, Generic[P]):
     ) -> Connection:
         """Have `receiver` called with the arguments of every emission from now on; return a handle that may be thrown away.
 
-        A bound method holds its object weakly, anything else is held strongly. Connected twice it is called twice. A strong receiver that
-        captures the object whose signal this is (in a closure, a default, a partial) keeps it alive: `CycleWarning`, which names the
-        variable. Coroutine functions are for `aemit()` and `asend()`; whether a receiver is one is decided here.
+        A bound method holds its object weakly, and warns with RuntimeWarning if nobody else holds that; anything else is held strongly.
+        Connected twice, a receiver is called twice, and each connection ends by itself. A strong receiver that captures the object whose
+        signal this is (in a closure, a default, a partial) keeps it alive: `CycleWarning`, which names the variable. Coroutine functions
+        are for `aemit()` and `asend()`; whether a receiver is one is decided here.
 
         Args:
             receiver: any callable but a generator function.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections import deque
 from functools import partial
@@ -12,6 +13,7 @@ from helpers.collect import freed_by_count
 from helpers.listeners import Equal, Listener
 
 from safemem import Signal, cached
+from safemem.observers import capture
 
 
 class Slotted:
@@ -326,6 +328,20 @@ def test_a_method_of_an_object_that_nobody_holds_warns():
     assert len(changed) == 0
 
 
+def test_a_receiver_in_a_variable_of_a_caller_is_held():
+    """Reference counts do not show it where calls borrow what is in variables, so the frames are looked at."""
+
+    def caller(look):
+        receiver = lambda: None  # noqa: E731 - in a variable
+        return look(receiver)
+
+    def found(receiver):
+        return capture._on_the_stack(receiver, sys._getframe(1))
+
+    assert caller(found)
+    assert not found(lambda: None)
+
+
 def test_a_method_that_somebody_holds_does_not_warn():
     """Its object lives in it."""
     changed = Signal()
@@ -369,12 +385,14 @@ def test_a_class_and_a_builtin_function_can_be_weak_if_they_can_be_referenced():
 # -- disconnect() ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_disconnect_finds_a_method_by_object_and_function():
+@pytest.mark.parametrize("options", [{}, {"owner": Listener}, {"weak": False}], ids=str)
+def test_disconnect_finds_a_method_by_object_and_function(options):
     """Equal objects are different listeners."""
     changed = Signal()
     one, two = Equal(), Equal()
-    changed.connect(one.hear)
+    changed.connect(one.hear, **options)
     assert not changed.disconnect(two.hear)
+    assert not changed.disconnect(Equal.hear)
     changed.emit(1)
     assert (one.heard, two.heard) == ([1], [])
     assert changed.disconnect(one.hear)
