@@ -1,0 +1,1 @@
+"""Objects that refer to each other without making cycles."""
