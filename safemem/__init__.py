@@ -18,6 +18,7 @@ from safemem.caches.properties import cached_property
 from safemem.caches.ttl import TLRUCache, TTLCache
 from safemem.caches.weak import WeakCache
 from safemem.core import RemovalCause
+from safemem.cycles.tracebacks import strip_traceback
 from safemem.errors import CycleWarning, SafememError
 from safemem.observers.connection import Connection
 from safemem.observers.signal import Signal
@@ -50,6 +51,7 @@ __all__ = [
     "finalize",
     "lru_cache",
     "maintain",
+    "strip_traceback",
     "weak_callback",
 ]
 

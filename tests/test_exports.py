@@ -34,6 +34,7 @@ PUBLIC = {
     "finalize",
     "lru_cache",
     "maintain",
+    "strip_traceback",
     "weak_callback",
 }
 
@@ -53,6 +54,7 @@ SIGNATURES = {
     "finalize": "obj func args kwargs",
     "lru_cache": "maxsize typed",
     "maintain": "interval caches",
+    "strip_traceback": "exc",
     "weak_callback": "func *, owner on_dead",
 }
 

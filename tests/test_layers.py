@@ -39,6 +39,7 @@ LATE = {
     "logging",
     "multiprocessing",
     "threading",
+    "traceback",
     "tracemalloc",
 }
 
