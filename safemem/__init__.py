@@ -18,6 +18,7 @@ from safemem.caches.properties import cached_property
 from safemem.caches.ttl import TLRUCache, TTLCache
 from safemem.caches.weak import WeakCache
 from safemem.core import RemovalCause
+from safemem.cycles.partials import weak_partial
 from safemem.cycles.tracebacks import strip_traceback
 from safemem.errors import CycleWarning, SafememError
 from safemem.observers.connection import Connection
@@ -53,6 +54,7 @@ __all__ = [
     "maintain",
     "strip_traceback",
     "weak_callback",
+    "weak_partial",
 ]
 
 

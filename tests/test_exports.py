@@ -36,6 +36,7 @@ PUBLIC = {
     "maintain",
     "strip_traceback",
     "weak_callback",
+    "weak_partial",
 }
 
 # Parameters that may be given by position, and those that are keywords.
@@ -56,6 +57,7 @@ SIGNATURES = {
     "maintain": "interval caches",
     "strip_traceback": "exc",
     "weak_callback": "func *, owner on_dead",
+    "weak_partial": "method args kwargs",
 }
 
 # Classes whose instances the package makes.
