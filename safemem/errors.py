@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CycleWarning", "SafememError", "ValueTooLargeError"]
+__all__ = ["CycleWarning", "DeadReferenceError", "SafememError", "ValueTooLargeError"]
 
 
 class SafememError(Exception):
@@ -19,6 +19,10 @@ class SafememError(Exception):
 
 class ValueTooLargeError(SafememError, ValueError):
     """A value whose size is larger than the whole cache; decorators and `get_or_create()` return such a value and do not keep it."""
+
+
+class DeadReferenceError(SafememError, ReferenceError):
+    """A weak attribute with `on_dead="raise"` was read, and the object that was assigned to it is gone."""
 
 
 class CycleWarning(UserWarning):
