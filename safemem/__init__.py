@@ -18,6 +18,8 @@ from safemem.caches.properties import cached_property
 from safemem.caches.ttl import TLRUCache, TTLCache
 from safemem.caches.weak import WeakCache
 from safemem.core import RemovalCause
+from safemem.cycles.attributes import WeakAttr
+from safemem.cycles.fields import weak_fields
 from safemem.cycles.partials import weak_partial
 from safemem.cycles.tracebacks import strip_traceback
 from safemem.errors import CycleWarning, SafememError
@@ -42,6 +44,7 @@ __all__ = [
     "SingleFlight",
     "TLRUCache",
     "TTLCache",
+    "WeakAttr",
     "WeakCache",
     "WeakCacheStats",
     "WeakIdentityDict",
@@ -54,6 +57,7 @@ __all__ = [
     "maintain",
     "strip_traceback",
     "weak_callback",
+    "weak_fields",
     "weak_partial",
 ]
 

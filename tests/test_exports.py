@@ -24,6 +24,7 @@ PUBLIC = {
     "SingleFlight",
     "TLRUCache",
     "TTLCache",
+    "WeakAttr",
     "WeakCache",
     "WeakCacheStats",
     "WeakIdentityDict",
@@ -36,6 +37,7 @@ PUBLIC = {
     "maintain",
     "strip_traceback",
     "weak_callback",
+    "weak_fields",
     "weak_partial",
 }
 
@@ -48,6 +50,7 @@ SIGNATURES = {
     "TTLCache": "maxsize ttl timer getsizeof *, on_remove budget",
     "WeakCache": "maxsize getsizeof *, ttl timer on_remove unweakable budget",
     "cached": "maxsize *, ttl typed key cache cache_if weak timer on_remove budget",
+    "WeakAttr": "on_dead",
     "WeakIdentityDict": "data",
     "WeakIdentitySet": "data",
     "WeakRegistry": "data names *, on_remove",
@@ -57,6 +60,7 @@ SIGNATURES = {
     "maintain": "interval caches",
     "strip_traceback": "exc",
     "weak_callback": "func *, owner on_dead",
+    "weak_fields": "names *, on_dead",
     "weak_partial": "method args kwargs",
 }
 
