@@ -164,20 +164,23 @@ class EmissionCore:
         """Put a link last, if nothing is special about the signal and the place is its own; return whether that was done."""
         with self._lock:
             links = self._links
-            if self._special is not None or len(links) >= self._limit:
+            if not links or (len(links) == 1 and links[0].ended):  # the latter is the commonest case of what `_prune` does
+                new = (link,)
+            elif len(links) >= self._limit or links[-1].ended or links[-1].origin[0] < link.origin[0]:
                 return False
-            if links:
-                last = links[-1]
-                if last.ended and len(links) == 1:  # the commonest case of what `_prune` does
-                    links = ()
-                elif last.ended or last.origin[0] < link.origin[0]:
-                    return False
-            self._links = (*links, link)
-            return True
+            else:
+                new = (*links, link)
+            if self._special is None and self._links is links:  # a finaliser or a signal handler may have come in between
+                self._links = new
+                return True
+            return False
 
     def _swap(self, old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
-        """Replace the links if they still are the old ones, with `_lock` held; return whether they were."""
-        if self._links is old:
+        """Replace the links if they still are the old ones and nothing is special about the signal; return whether that was so.
+
+        `_lock` is held. Where something is special, whoever holds it sets `_links`: no core does.
+        """
+        if self._special is None and self._links is old:
             self._links = new
             return True
         return False

@@ -380,13 +380,14 @@ appended(Emission *self, PyObject *links, PyObject *link)
     return fresh;
 }
 
-/* Replace the links if they still are the old ones: in one step, with no lock but that of the object. */
+/* Replace the links if they still are the old ones, and nothing is special about the signal: in one step, with no lock but that of the
+   object. What is special is looked after by who holds the lock of all signals. */
 static int
 swap_links(Emission *self, PyObject *old, PyObject *fresh)
 {
     int swapped;
     Py_BEGIN_CRITICAL_SECTION(self);
-    swapped = self->links == old;
+    swapped = self->links == old && self->special == Py_None;
     if (swapped) {
         self->links = Py_NewRef(fresh);
     }
@@ -407,7 +408,7 @@ emission_append(PyObject *op, PyObject *link)
     }
     for (;;) {
         PyObject *links = take_field(self, &self->links), *fresh = NULL;
-        if (LOAD_RELAXED(&self->special) == Py_None && PyTuple_GET_SIZE(links) < self->limit) {
+        if (LOAD_RELAXED(&self->special) == Py_None && PyTuple_GET_SIZE(links) < self->limit) { /* else its place is not just at the end */
             fresh = appended(self, links, link);
         }
         int done = fresh != NULL && swap_links(self, links, fresh);
@@ -531,6 +532,9 @@ link_end(PyObject *op, PyObject *Py_UNUSED(none))
 {
     Link *self = (Link *)op;
     int live = is_live(self);
+    if (live < 0) { /* interrupted */
+        return NULL;
+    }
     STORE_RELAXED(&self->ended, 1);
     put_field(self, &self->func, Py_None);
     put_field(self, &self->kept, Py_None);
@@ -544,7 +548,7 @@ link_end(PyObject *op, PyObject *Py_UNUSED(none))
         Py_DECREF(done);
     }
     Py_DECREF(ref);
-    return live < 0 ? NULL : PyBool_FromLong(live);
+    return PyBool_FromLong(live);
 }
 
 static PyMethodDef link_methods[] = {

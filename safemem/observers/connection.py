@@ -154,10 +154,11 @@ class Blocking:
         if link is None:
             return
         with SignalCore._lock:
-            if link.kept is not None:
-                link.kept = (link.kept[0] + 1, link.kept[1])
-            elif link.func is not None:
-                link.kept = (1, link.func)
+            kept, func = link.kept, link.func  # either may be gone the next moment: disconnecting takes no lock
+            if kept is not None:
+                link.kept = (kept[0] + 1, kept[1])
+            elif func is not None:
+                link.kept = (1, func)
                 link.func = None
         _heed_end(link)
 
@@ -166,9 +167,10 @@ class Blocking:
         if link is None:
             return
         with SignalCore._lock:
-            if link.kept is None:  # disconnected meanwhile
+            kept = link.kept
+            if kept is None:  # disconnected meanwhile
                 return
-            count, func = link.kept
+            count, func = kept
             if count > 1:
                 link.kept = (count - 1, func)
             else:
@@ -177,5 +179,5 @@ class Blocking:
 
 
 def _heed_end(link: Link) -> None:
-    if link.ended:  # just now, by another thread: disconnecting takes no lock
+    if link.ended:  # just now, by another thread
         link.func = link.kept = None

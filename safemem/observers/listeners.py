@@ -126,9 +126,13 @@ class SignalCore(EmissionCore):
             links = self._links
             new = self._inserted(links, link)
             with self._lock:
-                if self._swap(links, new):
-                    special = self._special
-                    return None if special is None else special.memory
+                special = self._special
+                if special is None:
+                    if self._swap(links, new):
+                        return None
+                elif self._links is links:  # no call from here on: nothing may be emitted between this and what is remembered
+                    self._links = new
+                    return special.memory
 
     def _inserted(self, links: tuple[Link, ...], link: Link) -> tuple[Link, ...]:
         """Return the links that are alive, and one more in its place."""
@@ -144,6 +148,9 @@ class SignalCore(EmissionCore):
         live = tuple(_alive(links))
         if len(live) < len(links) and self._lock.acquire(blocking=False):
             try:
-                self._swap(links, live)
+                if self._special is None:
+                    self._swap(links, live)
+                elif self._links is links:
+                    self._links = live
             finally:
                 self._lock.release()

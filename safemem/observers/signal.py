@@ -279,11 +279,15 @@ class Signal(SignalCore, Generic[P]):
         self._usable()
         memory = Memory(None, {})
         with self._lock:
-            while not self._swap(links := self._links, ()):
-                pass
-            special = self._special
-            if special is not None and special.memory is not None:
-                special.memory, memory = memory, special.memory  # what was remembered is let go after the lock is
+            while True:
+                special = self._special
+                if special is not None:
+                    links, self._links = self._links, ()
+                    if special.memory is not None:
+                        special.memory, memory = memory, special.memory  # what was remembered is let go after the lock is
+                    break
+                if self._swap(links := self._links, ()):
+                    break
         for link in links:
             link.end()
 
