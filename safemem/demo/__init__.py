@@ -22,6 +22,7 @@ ROWS: tuple[str, ...] = (
     "registry",
     "identity_map",
     "big_objects",
+    "stored_exception",
 )
 
 

@@ -8,7 +8,18 @@ from collections.abc import Callable
 import pytest
 
 from safemem import LRUCache, WeakCache
-from safemem.demo import ROWS, big_objects, byte_bound, growing_dict, identity_map, load_rows, pinned_instances, registry, stampede
+from safemem.demo import (
+    ROWS,
+    big_objects,
+    byte_bound,
+    growing_dict,
+    identity_map,
+    load_rows,
+    pinned_instances,
+    registry,
+    stampede,
+    stored_exception,
+)
 from safemem.demo.corpus import Corpus
 from safemem.demo.measure import weigh
 from safemem.demo.row import Row
@@ -134,6 +145,13 @@ class TestTheLeakOfEachRow:
         assert outcome.safemem.left.facts["copies at once"] == 1
         assert outcome.safemem.left.built < outcome.usual.left.built
 
+    def test_a_stored_exception_keeps_the_file(self, corpus):
+        """The frames of the usual way have every file that was found wanting; stripped, the same report keeps none."""
+        outcome = run(stored_exception.ROW, corpus)
+        assert outcome.usual.left.live == outcome.usual.answer["not documented"] == FILES
+        assert outcome.safemem.left.live == 0
+        assert outcome.safemem.answer == outcome.usual.answer
+
 
 class TestSabotage:
     """The criterion of each row fails when the safemem way does not keep its promise."""
@@ -148,6 +166,7 @@ class TestSabotage:
             (registry, lambda: {"open_documents": registry.documents}, "40 documents, 0 allowed"),
             (identity_map, lambda: {"recent": WeakCache(math.inf), "BOUND": 8}, "symbols, 8 allowed"),
             (big_objects, lambda: {"load_safemem": big_objects.load_usual}, "copies of a text at once, 1 allowed"),
+            (stored_exception, lambda: {"strip_traceback": stored_exception.as_it_is}, "40 parsed files, 0 allowed"),
         ],
         ids=ROWS,
     )
