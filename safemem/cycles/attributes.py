@@ -48,7 +48,7 @@ class WeakAttr(_Property, Generic[T]):
     * A pickle has the object in it, as it cannot know whether it is there anyway. Unpickled, the attribute refers to the object's copy for as
       long as something else keeps that. A part that is to travel alone leaves its way back out in a `__getstate__()` of its own.
 
-    Every operation is a single step for other threads. Reading takes about as long as two plain properties.
+    Every operation is a single step for other threads. Reading costs the call of a property and that of a weak reference.
 
     >>> class Node:
     ...     parent = WeakAttr["Node"]()
