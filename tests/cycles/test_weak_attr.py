@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Protocol, runtime_checkable
 
 import pytest
 from helpers.collect import Thing, classes_are_collected, freed_by_count, no_cyclic_garbage
@@ -355,3 +356,63 @@ def test_classes_are_let_go():
         del cls
         gc.collect()
         assert watch() is None or not classes_are_collected()
+
+
+@pytest.mark.parametrize("kind", CHANGEABLE, ids=ids(CHANGEABLE))
+def test_errors_leave_nothing(kind):
+    """What is refused, and what is not there, leaves no cyclic garbage and keeps nothing."""
+    with no_cyclic_garbage(), freed_by_count() as watched:
+        root, leaf = family(kind)
+        watched.extend([weakref.ref(root), weakref.ref(leaf)])
+        for _ in range(2):
+            with pytest.raises(TypeError):
+                leaf.parent = 5
+            try:
+                del leaf.parent
+                del leaf.parent
+            except AttributeError:
+                pass
+        del root, leaf
+
+
+@pytest.mark.parametrize("kind", [Plain, Slotted])
+def test_a_parent_that_bites_while_it_dies(kind):
+    """In its `__del__` a parent finds its children, gives them to others, or comes back: each is what one expects of an attribute."""
+
+    class Biter(kind):
+        def __del__(self):
+            first, second = self.children
+            seen.append({first.parent in {None, self}, second.parent in {None, self}})
+            first.parent = heir
+            if self.name == "returns":
+                back.append(self)
+
+    heir, seen, back = kind("heir"), [], []
+    for name in ("root", "returns"):
+        root = Biter(name)
+        root.children = children = [kind("first", root), kind("second", root)]
+        del root
+        assert children[0].parent is heir
+        assert children[1].parent is (back[0] if name == "returns" else None)
+    assert seen == [{True}, {True}]
+    children[1].parent = heir
+    assert children[1].parent is heir
+
+
+def test_a_protocol_asks_for_the_attribute_and_nothing_else():
+    """Whoever has a `parent` is one, without inheriting."""
+    assert isinstance(Other(), RuntimeHasParent)
+    assert not isinstance(5, RuntimeHasParent)
+
+
+@runtime_checkable
+class RuntimeHasParent(Protocol):
+    """A protocol that can be asked for."""
+
+    parent = WeakAttr["RuntimeHasParent"]()
+
+
+class Other:
+    """Not related."""
+
+    parent = None
