@@ -3,6 +3,7 @@
 #ifndef SAFEMEM_SHRINK_H
 #define SAFEMEM_SHRINK_H
 
+#include "arrays.h"
 #include "due.h"
 
 /* Number the entries in order of use: `moved` tells for an old number the new one. */
