@@ -17,6 +17,7 @@ from benchmarks.sampling import VALUE, Subject, compile_sample
 
 NOBODY = "nobody"
 _COLLECTIONS = 21
+_WARM_UP = 1000
 
 
 def _fill(offer: Offer, kind: str, n: int, keys: Iterable[Hashable], value: object = VALUE) -> Subject:
@@ -45,27 +46,59 @@ def _pair_up(offer: Offer, kind: str, keys: list[str], values: list[object]) -> 
     return it
 
 
-def rss(offer: Offer, kind: str, n: int) -> list[float]:
-    """Return the bytes for each entry by which the process grew; keys and values were there before."""
+def _filling(offer: Offer | None, kind: str, n: int) -> Callable[[int], object]:
+    """Return a function that makes what is measured, with so many entries; keys and values are made now."""
+    if offer is None or kind.startswith("signal"):
+        return _emitting(offer, kind, n)
     keys, values = [text(i) for i in range(n)], _values(kind, n)
-    _pair_up(offer, kind, keys[:1000], values[:1000])  # whatever is needed once
+    return lambda count: _pair_up(offer, kind, *((keys, values) if count == n else (keys[:count], values[:count])))
+
+
+class _Emitter:
+    """An instance that has no signals."""
+
+
+def _hear(x: object) -> None: ...
+
+
+def _emitting(offer: Offer | None, kind: str, n: int) -> Callable[[int], object]:
+    """Return a function that makes instances with signals that nobody uses, or connects a receiver to those of instances made now."""
+    emitter, use = (_Emitter, None) if offer is None else offer.make(n)
+    if kind == "signal idle" or use is None:
+        return lambda count: [emitter() for _ in range(count)]
+    instances = [(emitter or _Emitter)() for _ in range(n + _WARM_UP)]
+
+    def connect(count: int) -> object:
+        for _ in range(count):
+            use(instances[-1], _hear)
+            kept.append(instances.pop())
+        return kept
+
+    kept: list[object] = []
+    return connect
+
+
+def rss(offer: Offer | None, kind: str, n: int) -> list[float]:
+    """Return the bytes for each entry by which the process grew; keys and values were there before."""
+    fill = _filling(offer, kind, n)
+    fill(_WARM_UP)  # whatever is needed once
     gc.collect()
     process = psutil.Process()
     before = process.memory_info().rss
-    kept = _pair_up(offer, kind, keys, values)
+    kept = fill(n)
     gc.collect()
     grown = process.memory_info().rss - before
     del kept
     return [grown / n]
 
 
-def traced(offer: Offer, kind: str, n: int) -> list[float]:
+def traced(offer: Offer | None, kind: str, n: int) -> list[float]:
     """Return the bytes for each entry that Python's allocators gave out; keys and values were there before."""
-    keys, values = [text(i) for i in range(n)], _values(kind, n)
+    fill = _filling(offer, kind, n)
     gc.collect()
     tracemalloc.start(1)
     before, _ = tracemalloc.get_traced_memory()
-    kept = _pair_up(offer, kind, keys, values)
+    kept = fill(n)
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     del kept

@@ -33,6 +33,8 @@ def _goals(core: str, rows: str, **limits: float) -> list[Goal]:
     return [Goal(core, row, who.replace("_", "-"), limit) for row in rows.split() for who, limit in limits.items()]
 
 
+_EMISSIONS = "signals-emit-function-1 signals-emit-function-10 signals-emit-method-1 signals-emit-method-10"
+
 GOALS = (
     *_goals(
         "pure", "lru-hit-1000 lru-hit-equal-1000 lru-hit-tuple-1000 lru-hit-int-1000 lru-hit-hot-100000 lru-hit-100000", cachetools=1.1
@@ -57,6 +59,13 @@ GOALS = (
     *_goals("native", "weak-set-1000 weak-bare-set-1000", weakref=0.25),
     *_goals("native", "weak-bare-die-1000", weakref=0.35),
     *_goals("native", "weak-owners-hit-1000", weakref=0.3),
+    *_goals("native", "signals-emit-0", blinker=0.25),
+    *_goals("pure", "signals-emit-0", blinker=0.25),
+    *_goals("native", _EMISSIONS, blinker=0.1, psygnal_fast=0.5, for_loop=1.3),
+    *_goals("pure", _EMISSIONS, blinker=0.25),
+    *(goal for core in ("pure", "native") for goal in _goals(core, "signals-connect-function-0 signals-connect-method-0", blinker=0.5)),
+    *(Goal(core, "traced-signal idle-50000", "nobody", 1.0) for core in ("pure", "native")),
+    *(Goal(core, f"{method}-signal in use-50000", "psygnal", 0.25) for core in ("pure", "native") for method in ("rss", "traced")),
     *(Goal("native", f"{method}-{kind}-500000", "weakref", 1.0) for method in ("rss", "traced") for kind in ("weak", "weak bare")),
     Goal("native", "rss-lru-500000", None, 56),
     Goal("native", "rss-ttl-500000", None, 72),

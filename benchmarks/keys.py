@@ -6,7 +6,23 @@ import random
 from collections.abc import Callable, Hashable
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["BLOCK", "KeyMaker", "Keys", "Thing", "absent", "equal", "hot", "number", "once", "pair", "same", "text", "thing", "turnover"]
+__all__ = [
+    "BLOCK",
+    "KeyMaker",
+    "Keys",
+    "Thing",
+    "absent",
+    "equal",
+    "hot",
+    "number",
+    "once",
+    "pair",
+    "same",
+    "text",
+    "thing",
+    "turnover",
+    "unstored",
+]
 
 # Keys are asked for in blocks of this many, so that a sample can be cut to length whatever the number of entries.
 BLOCK = 100
@@ -93,6 +109,11 @@ def turnover(make: MakeOne) -> KeyMaker:
 def once(make: MakeOne) -> KeyMaker:
     """Ask one thing of the whole, with no key."""
     return lambda n: Keys([make(i) for i in range(n)], [[None]])
+
+
+def unstored(make: MakeOne) -> KeyMaker:
+    """Store nothing, and use a hundred objects in turn."""
+    return lambda _n: Keys([], [[make(i) for i in range(BLOCK)]])
 
 
 def _shuffled(n: int) -> list[int]:

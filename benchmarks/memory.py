@@ -28,11 +28,20 @@ __all__ = ["BYTES", "KINDS", "PAUSES", "Row", "rows_of"]
 
 BYTES = {"rss": "resident memory", "traced": "`tracemalloc`"}
 PAUSES = {"pause": "`str: int`", "pause-list": "one list among the values"}
-KINDS = {"lru": "LRU cache", "ttl": "TTL cache", "lru_cache": "`lru_cache`", "weak": "`WeakCache(n)`", "weak bare": "`WeakCache(0)`"}
+KINDS = {
+    "lru": "LRU cache",
+    "ttl": "TTL cache",
+    "lru_cache": "`lru_cache`",
+    "weak": "`WeakCache(n)`",
+    "weak bare": "`WeakCache(0)`",
+    "signal idle": "instance with a signal that nobody has used",
+    "signal in use": "signal of an instance, with one receiver",
+}
 
 # All but the first are just past a power of two, where tables that double are at their emptiest.
 _ENTRIES = [500_000, 132_000, 530_000, 1_050_000]
 _PAUSE_ENTRIES = [1_000_000]
+_INSTANCES = 50_000
 
 
 @dataclass(frozen=True)
@@ -56,9 +65,11 @@ class Row:
 
 def rows_of(entries: list[int], pause_entries: list[int]) -> list[Row]:
     """Return all rows for these numbers of entries."""
-    sizes = [Row(method, kind, n) for n in entries for kind in KINDS for method in BYTES]
+    containers = [kind for kind in KINDS if not kind.startswith("signal")]
+    sizes = [Row(method, kind, n) for n in entries for kind in containers for method in BYTES]
+    sizes += [Row(method, kind, _INSTANCES) for kind in KINDS if kind not in containers for method in BYTES]
     # A function chooses its values itself: none of them is a list. Weak containers hold no numbers.
-    pauses = [Row(method, kind, n) for n in pause_entries for kind in KINDS if not kind.startswith("weak") for method in PAUSES]
+    pauses = [Row(method, kind, n) for n in pause_entries for kind in containers if not kind.startswith("weak") for method in PAUSES]
     return sizes + [row for row in pauses if (row.method, row.kind) != ("pause-list", "lru_cache")]
 
 
@@ -94,7 +105,7 @@ def _measure(rows: list[Row], peers: list[Peer], cores: list[str], processes: in
     for row in rows:
         contestants = [(SUBJECT, core) for core in cores]
         contestants += [(peer.name, ANY) for peer in peers if row.kind in peer.offers and peer.name != SUBJECT]
-        if row.method in PAUSES:
+        if row.method in PAUSES or row.kind == "signal idle":
             contestants.append((NOBODY, ANY))
         values: dict[tuple[str, str], list[float]] = {contestant: [] for contestant in contestants}
         for _ in range(1 if row.method == "traced" else processes):  # tracemalloc counts, and counts the same each time

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.keys import KeyMaker, absent, equal, hot, number, once, pair, same, text, thing, turnover
+from benchmarks.keys import KeyMaker, absent, equal, hot, number, once, pair, same, text, thing, turnover, unstored
+from benchmarks.receivers import function, listener
 
 __all__ = ["GROUPS", "OPERATIONS", "Operation"]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One row: `verb` done to a `kind` of thing that holds `n` entries, with these keys.
+    """One row: `verb` done to a `kind` of thing that holds `n` entries (a signal: receivers), with these keys.
 
     Args:
         family: a short name; with the number of entries it is the name that `--only` looks at.
-        n: how many entries there are.
+        n: how many entries, or receivers, there are.
         words: what it does, for the docs.
         kind: of what, see the offers in `benchmarks.peers`.
         verb: what the statement does; the offers have the statement of each library.
@@ -44,6 +45,11 @@ class Operation:
         """The table it stands in."""
         return self.family.partition("-")[0]
 
+    @property
+    def counted(self) -> str:
+        """What there are `n` of."""
+        return "receivers" if self.kind.startswith("signal") else "entries"
+
 
 GROUPS = {
     "lru": "LRU cache",
@@ -51,6 +57,7 @@ GROUPS = {
     "lru_cache": "Functions, with the contract of `functools.lru_cache`",
     "weak": "Weak containers",
     "cached": "Functions, methods and coroutine functions, with `cached`",
+    "signals": "Signals, beside a `for` loop over a list of callables",
 }
 
 _FEW, _MANY = 1000, 100_000
@@ -186,4 +193,17 @@ _WEAK = (
     Operation("weak-owners-set", _FEW, "`WeakIdentityDict()`: `c[o] = v`, owner is there", "weak owners", "set", same(thing)),
 )
 
-OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED)
+_EMIT = "`s.emit(x)`"
+_JOIN = "`s.connect(r)`, then `s.disconnect(r)`"
+_SIGNALS = (
+    Operation("signals-emit", 0, _EMIT, "signal functions", "emit", unstored(number)),
+    *(Operation("signals-emit-function", n, f"{_EMIT}, to functions", "signal functions", "emit", unstored(number)) for n in (1, 10)),
+    *(Operation("signals-emit-method", n, f"{_EMIT}, to bound methods", "signal methods", "emit", unstored(number)) for n in (1, 10)),
+    *(Operation("signals-connect-function", n, f"{_JOIN}, a function", "signal functions", "connect", unstored(function)) for n in (0, 10)),
+    *(
+        Operation("signals-connect-method", n, f"{_JOIN}, a bound method", "signal methods", "connect method", unstored(listener))
+        for n in (0, 10)
+    ),
+)
+
+OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED, *_SIGNALS)

@@ -14,6 +14,7 @@ from benchmarks.clock import now
 from benchmarks.keys import Keys, Thing
 from benchmarks.operations import Operation
 from benchmarks.peers import Offer, Peer
+from benchmarks.receivers import make_receivers
 from benchmarks.results import ANY
 
 __all__ = ["LOOP", "VALUE", "Effort", "Samples", "Subject", "compile_sample", "contest"]
@@ -81,7 +82,7 @@ def _kind(statement: str) -> str:
 class Subject:
     """What one library makes of an offer, with whatever it needs around it."""
 
-    def __init__(self, offer: Offer, kind: str, n: int) -> None:
+    def __init__(self, offer: Offer, kind: str, n: int, heard: list[int] | None = None) -> None:
         self.calls = 0  # of the function that a decorator was given: its misses
         unread: list[object] = []
         self.tick = unread.append
@@ -92,6 +93,9 @@ class Subject:
             self.it = offer.make(n, now)
         elif kind.startswith(("lru_cache", "cached", "method", "coroutine")):
             self.it = offer.make(n, self._work())
+        elif kind.startswith("signal"):
+            self._receivers = make_receivers(kind, n, offer.parameters, heard)  # which nobody else may hold
+            self.it = offer.make(self._receivers)
         else:
             self.it = offer.make(n)
         self._close = offer.close
@@ -121,9 +125,10 @@ class _Contestant:
         self.values: list[float] = []
         self.inner_loops = len(keys.asked[0]) * (operation.n if operation.entrywise else 1)
         self._operation = operation
-        self._value: object = _WEAKABLE if operation.group == "weak" else VALUE
+        self._value: object = _WEAKABLE if operation.group in {"weak", "signals"} else VALUE
         self._runner = runner
         self._statement = statement
+        self._offer = offer
         self._sample = compile_sample(statement)
         self._blocks = itertools.cycle(keys.asked)
         self._pass = len(keys.asked)
@@ -140,6 +145,8 @@ class _Contestant:
 
     def _check(self, keys: Keys) -> None:
         """Raise unless the statement does, with every key, what the operation says."""
+        if self._operation.verb == "emit" and self._offer is not None:
+            self._check_emission(self._offer, keys)
         if not self._operation.expect or self._subject is None:
             return
         names: dict[str, Any] = {}
@@ -150,6 +157,16 @@ class _Contestant:
         wrong = sum(answer is not expected for answer in answers) + self._subject.calls - calls
         if wrong:
             msg = f"{self.name} does not do what {self._operation.name} is about: {wrong} of {len(answers)} answers are wrong"
+            raise RuntimeError(msg)
+
+    def _check_emission(self, offer: Offer, keys: Keys) -> None:
+        """Raise unless all receivers are called each time: counted with others, as those that are measured do nothing."""
+        heard: list[int] = []
+        subject = Subject(offer, self._operation.kind, self._operation.n, heard)
+        compile_sample(self._statement)(keys.asked, subject.it, self._value, subject.tick)
+        expected = sum(map(len, keys.asked)) * self._operation.n
+        if len(heard) != expected:
+            msg = f"{self.name} does not do what {self._operation.name} is about: {len(heard)} calls of receivers, {expected} expected"
             raise RuntimeError(msg)
 
     def calibrate(self, seconds: float) -> None:

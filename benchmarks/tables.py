@@ -76,7 +76,7 @@ def times_table(results: Results, group: str, core: str) -> str:
             number = _nanoseconds(results.median(operation.name, core, other))
             cells.append(number if other == LOOP else _beside(results, operation.name, core, other, number))
         rows.append(cells)
-    return table(["operation", "entries", SUBJECT, *others], rows)
+    return table(["operation", *{operation.counted: None for operation in operations}, SUBJECT, *others], rows)
 
 
 def spread(results: Results, group: str, core: str) -> str:
@@ -96,7 +96,7 @@ def growth_table(results: Results, core: str) -> str:
     """Return how the time of one operation changes with the number of entries, for all operations measured with several."""
     families: dict[str, list[Operation]] = {}
     for operation in OPERATIONS:
-        if results.median(operation.name, core) is not None:
+        if operation.counted == "entries" and results.median(operation.name, core) is not None:
             families.setdefault(operation.family, []).append(operation)
     pairs = [(same[0], same[-1]) for same in families.values() if len(same) > 1]
     others = [name for name in _contestants(results, [few.name for few, _ in pairs], core) if name != LOOP]

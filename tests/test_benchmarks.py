@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# One of each kind: a mapping, a clock, an iteration, a function, a coroutine function, and what is no operation.
+# One of each kind: a mapping, a clock, an iteration, a function, a coroutine function, signals, and what is no operation.
 ROWS = [
     "lru-hit-1000",
     "ttl-expire-1000",
@@ -20,9 +20,18 @@ ROWS = [
     "lru_cache-miss-1000",
     "cached-method-1000",
     "cached-coroutine-1000",
+    "signals-emit-method-10",
+    "signals-connect-function-0",
     "import",
 ]
-MEMORY_ROWS = ["rss-lru-30000", "traced-ttl-30000", "pause-lru_cache-30000", "pause-lru-list-30000"]
+MEMORY_ROWS = [
+    "rss-lru-30000",
+    "traced-ttl-30000",
+    "traced-signal idle-50000",
+    "rss-signal in use-50000",
+    "pause-lru_cache-30000",
+    "pause-lru-list-30000",
+]
 
 
 def run_benchmarks(module: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -80,9 +89,11 @@ def test_peers_that_are_always_there_take_part(times, memory):
     """The standard library, cachetools and the bare loop stand beside safemem."""
     assert contestants(times, "lru-hit-1000") >= {"dict", "cachetools", "loop alone"}
     assert contestants(times, "lru_cache-miss-1000") >= {"functools", "cachetools", "loop alone"}
+    assert contestants(times, "signals-emit-method-10") >= {"for-loop", "loop alone"}
     assert contestants(times, "import") >= {"cachetools"}
     assert contestants(memory, "rss-lru-30000") >= {"dict", "cachetools"}
     assert contestants(memory, "pause-lru_cache-30000") >= {"functools", "nobody"}
+    assert contestants(memory, "traced-signal idle-50000") >= {"nobody"}
 
 
 def test_enough_samples(times):
@@ -161,6 +172,7 @@ def test_page_has_what_was_measured(folder, tmp_path):
     assert "cachetools 8" in page
     (row,) = [line for line in page.splitlines() if line.startswith("| `c[k]`, hit, `str` keys")][:1]
     assert row.count(" (") >= 2, row  # safemem's ratio to dict and to cachetools
+    assert "| operation | receivers | safemem | for-loop |" in page
 
 
 def test_page_has_two_threads(folder, tmp_path):
@@ -254,4 +266,17 @@ def test_statement_that_does_something_else_is_refused(statement):
     (operation,) = [operation for operation in OPERATIONS if operation.name == "lru-hit-1000"]
     wrong = Peer("wrong", None, {"lru": Offer(lambda n: {}, {"getitem": statement, "set": "pass"})})
     with pytest.raises(RuntimeError, match="wrong does not do what lru-hit-1000 is about: 1000 of 1000 answers are wrong"):
+        contest(operation, [wrong], Effort(0.0001, 2))
+
+
+@pytest.mark.usefixtures("_checkout")
+def test_signal_that_does_not_reach_everybody_is_refused():
+    """Nobody gets a good time by leaving out receivers."""
+    from benchmarks.operations import OPERATIONS
+    from benchmarks.peers import Offer, Peer
+    from benchmarks.sampling import Effort, contest
+
+    (operation,) = [operation for operation in OPERATIONS if operation.name == "signals-emit-method-10"]
+    wrong = Peer("wrong", None, {"signal methods": Offer(list, {"emit": "for receiver in c[1:]: receiver(k)"})})
+    with pytest.raises(RuntimeError, match="wrong does not do what signals-emit-method-10 is about: 900 calls of receivers, 1000 expected"):
         contest(operation, [wrong], Effort(0.0001, 2))

@@ -3,21 +3,56 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-__all__ = ["CALLS", "LIFE", "MAPPING", "MORTAL", "NAMES", "TTL", "Offer", "Peer", "coroutine_of", "load", "load_one", "method_of"]
+__all__ = [
+    "CALLS",
+    "CONNECT",
+    "LIFE",
+    "MAPPING",
+    "MORTAL",
+    "NAMES",
+    "TTL",
+    "Offer",
+    "Peer",
+    "connected",
+    "coroutine_of",
+    "load",
+    "load_one",
+    "method_of",
+    "signals",
+]
 
 # In the order of the tables' columns; safemem itself comes first.
-NAMES = ("safemem", "dict", "functools", "cachetools", "cachebox", "lru-dict", "theine", "moka-py", "fastcache", "async-lru", "weakref")
+NAMES = (
+    "safemem",
+    "dict",
+    "functools",
+    "cachetools",
+    "cachebox",
+    "lru-dict",
+    "theine",
+    "moka-py",
+    "fastcache",
+    "async-lru",
+    "weakref",
+    "for-loop",
+    "blinker",
+    "psygnal",
+    "psygnal-fast",
+    "django",
+    "pydispatcher",
+)
 
 TTL = 600.0
 # A lifetime of its own for each key, so that deadlines do not come in order.
 LIFE = "600 + (hash(k) & 255)"
 
 # The statements see `k`, a key, `v`, the value, and what is measured: `c` a container, `f` a function, `o` an object with a method `f`.
+# For signals `c` is the signal, and `k` what is sent, or a function or an object with a method `hear` to be connected.
 MAPPING = {
     "getitem": "c[k]",
     "get": "c.get(k)",
@@ -33,22 +68,27 @@ MAPPING = {
 MORTAL = {"die": "c[k] = Mortal()"}
 CALLS = {"one": "f(k)", "three": "f(k, 2, 3)", "keywords": "f(k, y=2)"}
 
+CONNECT = {"connect": "c.connect(k); c.disconnect(k)", "connect method": "c.connect(k.hear); c.disconnect(k.hear)"}
+
 
 @dataclass(frozen=True)
 class Offer:
     """One library's answer to one kind of need.
 
     Args:
-        make: called with the number of entries it shall hold, and for decorators with the function to decorate; returns what is measured.
+        make: called with the number of entries it shall hold, and for decorators with the function to decorate; for signals with a list of
+            receivers to connect; returns what is measured.
         verbs: the statements that use it, by what they do.
         close: called when it is needed no more.
         bounded: whether storing a new key in a full one evicts another.
+        parameters: those that it calls receivers with.
     """
 
     make: Callable[..., Any]
     verbs: Mapping[str, str]
     close: Callable[[Any], object] | None = None
     bounded: bool = True
+    parameters: str = "x"
 
     def statement(self, verb: str) -> str | None:
         """Return the statement for a verb, None if there is none."""
@@ -110,3 +150,15 @@ def coroutine_of(decorator: Callable[[Any], Any], work: Callable[..., object]) -
         return work(k)
 
     return decorator(f)
+
+
+def connected(signal: Any, receivers: Iterable[Callable[..., object]]) -> Any:
+    """Return a signal to which receivers have been connected."""
+    for receiver in receivers:
+        signal.connect(receiver)
+    return signal
+
+
+def signals(make: Callable[[list[Callable[..., object]]], object], verbs: Mapping[str, str], parameters: str = "x") -> dict[str, Offer]:
+    """Return what a library of signals offers: the same for functions and for methods."""
+    return {kind: Offer(make, verbs, parameters=parameters) for kind in ("signal functions", "signal methods")}

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from benchmarks.peers import CALLS, LIFE, MAPPING, MORTAL, TTL, Offer, Peer, coroutine_of, method_of
-from safemem import LRUCache, TLRUCache, TTLCache, WeakCache, WeakIdentityDict, cached, core, lru_cache
+from typing import Any
+
+from benchmarks.peers import CALLS, CONNECT, LIFE, MAPPING, MORTAL, TTL, Offer, Peer, connected, coroutine_of, method_of, signals
+from safemem import LRUCache, Signal, TLRUCache, TTLCache, WeakCache, WeakIdentityDict, cached, core, lru_cache
+
+
+class _Emitter:
+    changed: Signal[object] = Signal()
+
+
+def _use(emitter: Any, receiver: Any) -> None:
+    emitter.changed.connect(receiver)
+
+
+_OF_INSTANCES = Offer(lambda _n: (_Emitter, _use), {})
 
 PEER = Peer(
     name="safemem",
@@ -25,6 +38,9 @@ PEER = Peer(
         "cached typed": Offer(lambda n, work: cached(maxsize=n, typed=True)(work), CALLS),
         "cached ttl": Offer(lambda n, work: cached(maxsize=n, ttl=TTL)(work), CALLS),
         "method": Offer(lambda n, work: method_of(cached(maxsize=n), work), {"call": "o.f(k)"}),
+        **signals(lambda receivers: connected(Signal(), receivers), {**CONNECT, "emit": "c.emit(k)"}),
+        "signal idle": _OF_INSTANCES,
+        "signal in use": _OF_INSTANCES,
         "coroutine": Offer(lambda n, work: coroutine_of(cached(maxsize=n), work), {"await": "await f(k)"}),
     },
 )
