@@ -20,6 +20,7 @@ ROWS: tuple[str, ...] = (
     "byte_bound",
     "stampede",
     "registry",
+    "listener",
     "identity_map",
     "big_objects",
     "stored_exception",

@@ -14,6 +14,7 @@ from safemem.demo import (
     byte_bound,
     growing_dict,
     identity_map,
+    listener,
     load_rows,
     pinned_instances,
     registry,
@@ -130,6 +131,13 @@ class TestTheLeakOfEachRow:
         assert outcome.usual.left.live == FILES
         assert outcome.safemem.left.live == 0
 
+    def test_a_bus_keeps_every_view(self, corpus):
+        """All that were ever open are told of everything; the signal has none that is closed, and has told those that were open the same."""
+        outcome = run(listener.ROW, corpus)
+        assert outcome.usual.left.live == FILES
+        assert outcome.safemem.left.live == 0
+        assert outcome.usual.answer["longer files seen"] == outcome.safemem.answer["longer files seen"] > 0
+
     def test_an_identity_map_keeps_every_name(self, corpus, monkeypatch):
         """The dict has every symbol there ever was; the cache hands out the same objects and keeps as many as it may."""
         monkeypatch.setattr(identity_map, "recent", WeakCache(8))
@@ -153,6 +161,11 @@ class TestTheLeakOfEachRow:
         assert outcome.safemem.answer == outcome.usual.answer
 
 
+def connect_strongly(view: listener.View) -> None:
+    """Connect a view so that the signal keeps it."""
+    listener.opened.connect(view.see, weak=False)
+
+
 class TestSabotage:
     """The criterion of each row fails when the safemem way does not keep its promise."""
 
@@ -164,6 +177,7 @@ class TestSabotage:
             (byte_bound, lambda: {"recent": LRUCache(math.inf, getsizeof=weigh), "BYTES": 50_000}, "bytes, 50,000 allowed"),
             (stampede, lambda: {"index_safemem": stampede.Index}, "16 computations, 1 allowed"),
             (registry, lambda: {"open_documents": registry.documents}, "40 documents, 0 allowed"),
+            (listener, lambda: {"subscribe_safemem": connect_strongly}, "40 views, 0 allowed"),
             (identity_map, lambda: {"recent": WeakCache(math.inf), "BOUND": 8}, "symbols, 8 allowed"),
             (big_objects, lambda: {"load_safemem": big_objects.load_usual}, "copies of a text at once, 1 allowed"),
             (stored_exception, lambda: {"strip_traceback": stored_exception.as_it_is}, "40 parsed files, 0 allowed"),
