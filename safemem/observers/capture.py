@@ -63,7 +63,8 @@ def _in_nested(receiver: Any, emitter: Any, depth: int = 0) -> str | None:
 def _warn(message: str, category: type[Warning], frame: FrameType) -> None:
     names = frame.f_globals
     registry = names.setdefault("__warningregistry__", {})
-    warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, names.get("__name__"), registry)
+    module = names.get("__name__") or "<string>"  # without a name of a module there would be no warning at all
+    warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, module, registry)
 
 
 def is_fleeting(receiver: Any, count: int, frame: FrameType) -> bool:

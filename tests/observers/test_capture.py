@@ -164,6 +164,14 @@ def test_a_closure_over_an_owner_without_a_dictionary():
         changed.connect(lambda value: owner, owner=owner)
 
 
+def test_code_that_belongs_to_no_module_is_warned_too():
+    """What is executed with names of its own, as in a notebook or a plug-in, may have no `__name__`."""
+    names = {"emitter": Emitter()}
+    with pytest.warns(CycleWarning, match="'emitter'"):
+        exec("(lambda emitter: emitter.changed.connect(lambda value: emitter))(emitter)", names)
+    assert "__name__" not in names
+
+
 def test_what_is_deeper_is_not_found_but_is_collected():
     """An emitter with a __dict__ whose receiver leads back to it by a detour is plain cyclic garbage."""
 
