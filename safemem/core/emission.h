@@ -291,7 +291,13 @@ admit(Emission *self, PyObject *special, Arguments *arguments)
     return links;
 }
 
-PyDoc_STRVAR(emit_doc, "Call every receiver of no particular sender with these arguments; what they return is not looked at.");
+PyDoc_STRVAR(emit_doc,
+             "emit($self, /, *args, **kwargs)\n--\n\n"
+             "Call every receiver of no particular sender with these arguments; what they return is not looked at.\n"
+             "\n"
+             "Every receiver is called. The Exceptions of those that fail are raised afterwards as one ExceptionGroup, each with a note that names\n"
+             "the receiver and the source line that connected it. A BaseException that is no Exception is raised at once; what had failed before\n"
+             "it is its `__context__`. A coroutine receiver fails with a RuntimeError: it can be called by `aemit()` and `asend()` only.");
 
 static PyObject *
 emission_emit(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import traceback
 import weakref
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safemem import Signal
+from safemem.core import _emission
 
 
 @given(st.lists(st.integers(-2, 2), max_size=20))
@@ -418,3 +420,11 @@ def test_emission_drops_the_dead():
     crowd.clear()
     changed.emit_from(changed, 1)
     assert changed._links == ()
+
+
+def test_emit_tells_what_it_takes_and_does():
+    """Signature and documentation are those of the pure core, on either."""
+    model = _emission.EmissionCore.emit
+    shapes = [[(name, each.kind) for name, each in inspect.signature(emit).parameters.items()] for emit in (Signal.emit, model)]
+    assert shapes[0] == shapes[1]
+    assert inspect.getdoc(Signal.emit) == inspect.getdoc(model)
