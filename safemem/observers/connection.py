@@ -50,7 +50,7 @@ class Connection(weakref.ref[Link]):
 
     @property
     def connected(self) -> bool:
-        """Whether the receiver will still be called: False once disconnected, or once signal, receiver, owner or sender is gone."""
+        """Whether the receiver will still be called; False once disconnected, or once signal, receiver, owner or sender is gone."""
         link = self()
         return link is not None and link.live()
 
@@ -85,7 +85,7 @@ class Connection(weakref.ref[Link]):
 
     @property
     def where(self) -> str:
-        """The source line that made the connection, as `file:line`."""
+        """The file and line of the source that made the connection, with a colon between."""
         return place_of(self._origin)
 
     def _way(self) -> Way | None:

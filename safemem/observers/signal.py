@@ -388,7 +388,7 @@ class Signal(SignalCore, Generic[P]):
 
     @property
     def name(self) -> str | None:
-        """What it is called: as was said when it was made, else like the class attribute; None if neither."""
+        """What it is called, as was said when it was made, else like the class attribute; None if neither."""
         return self._about.name or self._about.attribute
 
     @property
