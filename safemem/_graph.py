@@ -1,12 +1,29 @@
-"""Names for the edges between objects: where in a callable another object is held. No code of the objects is run."""
+"""Names for the edges between objects: attributes, keys, places, variables of functions and frames. No code of the objects is run."""
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
-from types import BuiltinMethodType, FunctionType, MethodType, MethodWrapperType
-from typing import Any
+from types import (
+    BuiltinMethodType,
+    CellType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    GetSetDescriptorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    TracebackType,
+)
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["held_by"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["class_of", "edges", "held_by", "mro_of", "namespace_of", "type_name"]
 
 
 def held_by(func: Any, obj: object) -> str | None:
@@ -60,3 +77,160 @@ def _in_function(func: FunctionType, obj: object, depth: int) -> str | None:
         if default is obj:
             return f"the default of parameter {name!r}"
     return None
+
+
+# -- all edges of an object -------------------------------------------------------------------------------------------------------------------
+
+_mro: Final[Any] = type.__dict__["__mro__"].__get__
+_namespace: Final[Any] = type.__dict__["__dict__"].__get__
+_dict_items: Any = vars(dict)["items"]
+_type_name: Final[Any] = type.__dict__["__qualname__"].__get__
+
+
+def mro_of(cls: type) -> tuple[type, ...]:
+    """Return the classes that a class inherits from, itself first, whatever its metaclass has to say."""
+    return _mro(cls)  # type: ignore[no-any-return]
+
+
+def class_of(obj: object) -> type:
+    """Return the class of an object, whatever it claims to be."""
+    return type(obj)
+
+
+def namespace_of(cls: type) -> MappingProxyType[str, Any]:
+    """Return what stands in a class, whatever its metaclass has to say."""
+    return _namespace(cls)  # type: ignore[no-any-return]
+
+
+def type_name(obj: object) -> str:
+    """Return the name of an object's class, without asking the object.
+
+    >>> type_name(3)
+    'int'
+    """
+    return _type_name(type(obj))  # type: ignore[no-any-return]
+
+
+def edges(obj: Any) -> Iterator[tuple[str, Any]]:
+    """Return an iterator over what an object refers to: `(how, what)`, where `how` reads on from the object's name.
+
+    What has no name that can be found out without running code is not in it; `gc.get_referents` has that too.
+
+    >>> class Node:
+    ...     def __init__(self):
+    ...         self.children = []
+    >>> list(edges(Node()))
+    [('.children', [])]
+    >>> list(edges({"key": 1})), list(edges([2]))
+    ([("['key']", 1), (" key 'key'", 'key')], [('[0]', 2)])
+    """
+    for base in mro_of(class_of(obj)):
+        special = _SPECIAL.get(base)
+        if special is not None:
+            yield from special(obj)
+        for name, member in namespace_of(base).items():
+            if type(member) is MemberDescriptorType or (name == "__dict__" and type(member) is GetSetDescriptorType):
+                yield from _attribute(obj, base, name, member)
+
+
+def _attribute(obj: Any, base: type, name: str, member: Any) -> Iterator[tuple[str, Any]]:
+    if base in _SPECIAL:
+        return
+    try:
+        value = member.__get__(obj)
+    except (AttributeError, TypeError, ValueError):  # an empty slot
+        return
+    if name != "__dict__":
+        yield f".{name}", value
+    elif type(value) is dict:
+        yield from ((f".{key}", item) for key, item in _pairs(value) if type(key) is str)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _pairs(mapping: Any) -> list[tuple[Any, Any]]:
+    return [*_dict_items(mapping)]
+
+
+def _items(obj: Any) -> Iterator[tuple[str, Any]]:
+    for key, value in _pairs(obj):
+        label = repr(key) if type(key) in {str, bytes, int, float, bool, type(None)} else f"<{type_name(key)}>"
+        yield f"[{label[:60]}]", value
+        yield f" key {label[:60]}", key
+
+
+def _places(kind: Any) -> Callable[[Any], Iterator[tuple[str, Any]]]:
+    return lambda obj: ((f"[{place}]", item) for place, item in enumerate([*kind.__iter__(obj)]))
+
+
+def _members(kind: Any) -> Callable[[Any], Iterator[tuple[str, Any]]]:
+    return lambda obj: ((" member", item) for item in [*kind.__iter__(obj)])
+
+
+def _named(*names: str) -> Callable[[Any], Iterator[tuple[str, Any]]]:
+    """Return a reader of attributes that the interpreter's own types compute without running anybody's code."""
+
+    def read(obj: Any) -> Iterator[tuple[str, Any]]:
+        for name in names:
+            yield f".{name}", object.__getattribute__(obj, name)
+
+    return read
+
+
+def _function(obj: Any) -> Iterator[tuple[str, Any]]:
+    for name, cell in zip(obj.__code__.co_freevars, obj.__closure__ or (), strict=False):
+        yield f" closure over {name!r}", cell
+    yield ".__closure__", obj.__closure__
+    yield ".__defaults__", obj.__defaults__
+    yield ".__kwdefaults__", obj.__kwdefaults__
+    yield ".__dict__", obj.__dict__
+    yield from ((f".{name}", value) for name, value in _pairs(obj.__dict__) if type(name) is str)
+
+
+def _cell(obj: Any) -> Iterator[tuple[str, Any]]:
+    try:
+        yield " content", obj.cell_contents
+    except ValueError:  # empty
+        return
+
+
+def _frame(obj: Any) -> Iterator[tuple[str, Any]]:
+    for name, value in dict(obj.f_locals).items():
+        yield f" local {name!r}", value
+    yield ".f_back", obj.f_back
+
+
+def _exception(obj: Any) -> Iterator[tuple[str, Any]]:
+    for name in ("__traceback__", "__context__", "__cause__", "args"):
+        yield f".{name}", namespace_of(BaseException)[name].__get__(obj)
+
+
+def _suspended(prefix: str) -> Callable[[Any], Iterator[tuple[str, Any]]]:
+    def read(obj: Any) -> Iterator[tuple[str, Any]]:
+        frame = object.__getattribute__(obj, f"{prefix}_frame")
+        if frame is not None:
+            yield from _frame(frame)
+            yield f".{prefix}_frame", frame
+
+    return read
+
+
+_SPECIAL: Final[dict[type, Callable[[Any], Iterator[tuple[str, Any]]]]] = {
+    dict: _items,
+    list: _places(list),
+    tuple: _places(tuple),
+    deque: _places(deque),
+    set: _members(set),
+    frozenset: _members(frozenset),
+    FunctionType: _function,
+    MethodType: _named("__self__", "__func__"),
+    BuiltinMethodType: _named("__self__"),
+    partial: _named("func", "args", "keywords"),
+    CellType: _cell,
+    FrameType: _frame,
+    TracebackType: _named("tb_frame", "tb_next"),
+    BaseException: _exception,
+    GeneratorType: _suspended("gi"),
+    CoroutineType: _suspended("cr"),
+    property: _named("fget", "fset", "fdel"),
+    classmethod: _named("__func__"),
+    staticmethod: _named("__func__"),
+}

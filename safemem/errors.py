@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CycleWarning", "DeadReferenceError", "SafememError", "ValueTooLargeError"]
+__all__ = ["ClosedError", "CycleWarning", "DeadReferenceError", "SafememError", "ValueTooLargeError"]
 
 
 class SafememError(Exception):
@@ -23,6 +23,10 @@ class ValueTooLargeError(SafememError, ValueError):
 
 class DeadReferenceError(SafememError, ReferenceError):
     """A weak attribute with `on_dead="raise"` was read, and the object that was assigned to it is gone."""
+
+
+class ClosedError(SafememError, ValueError):
+    """Something was done to an object after it was closed; a ValueError, as files raise it."""
 
 
 class CycleWarning(UserWarning):

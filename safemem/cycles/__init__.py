@@ -1,1 +1,1 @@
-"""Objects that refer to each other without making cycles."""
+"""Base classes that do not make reference cycles, and the proof that code makes none."""

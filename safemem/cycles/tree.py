@@ -1,0 +1,310 @@
+"""TreeNode: trees whose nodes own their children and know their parent, without a reference cycle."""
+
+from __future__ import annotations
+
+from operator import index as to_index
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from safemem._compat import GIL_DISABLED
+from safemem.cycles import copies, traversal
+from safemem.cycles.anchor import Anchor
+from safemem.cycles.kin import (
+    Kin,
+    adopt,
+    append_homeless,
+    children_of,
+    describe,
+    find_kin,
+    first,
+    leave,
+    lineage,
+    none,
+    parent_of,
+    refuse_circles,
+    structure,
+    write,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Self, SupportsIndex
+
+__all__ = ["TreeNode"]
+
+
+class TreeNode:
+    """A node of a tree that owns its children and has its parent by a weak reference.
+
+    Dropping the root frees the whole tree at once, by reference count alone.
+
+    A base class or mixin; there is no `__init__` to call. It goes with `__slots__`, dataclasses, attrs, ABCs and `Generic`, and with any
+    `__eq__` and `__hash__`: nodes are told apart by identity. Nothing is recursive, so a chain of 100,000 nodes is as good as any tree.
+
+    A child does not keep its parent: when the last one who holds the root lets go of it, `parent` of a child that is still held reads None,
+    and that child is a root. Hold `node.anchored()` where a part must keep the whole tree.
+
+    A node has one parent at most; giving it another moves it, in a single step that other threads see whole: it is never in two places nor
+    in none. A change that would close a circle raises ValueError and changes nothing. All trees share one lock for their changes, which is
+    held for the time that it takes to find a child among its siblings and a node among its ancestors, and no longer; no code of a node runs
+    meanwhile. Reading takes no lock but for `root`, `path`, `ancestors()` and `depth`. A forked child may go on with the trees it inherits.
+
+    `copy.copy` gives a node of its own, without parent and children; `copy.deepcopy` and pickling give the node and all below it, without
+    what is above, and link the copies to each other.
+
+    A class with `__slots__` can be weakly referenced without saying so, and needs no `__dict__`. If its nodes have attributes that refer to
+    nodes above them, declare one slot more, `_safemem_tree`, which lets the garbage collector find such circles.
+
+    >>> class Folder(TreeNode):
+    ...     def __init__(self, name):
+    ...         self.name = name
+    >>> home, docs = Folder("home"), Folder("docs")
+    >>> home.append(docs)
+    >>> docs.append(Folder("letters"))
+    >>> [folder.name for folder in home.walk()]
+    ['home', 'docs', 'letters']
+    >>> docs.parent is home, docs.depth, home.height
+    (True, 1, 2)
+    >>> docs.append(home)
+    Traceback (most recent call last):
+    ...
+    ValueError: a child of <Folder object at 0x...> must not be an ancestor of it, got <Folder object at 0x...>
+    >>> del home
+    >>> docs.parent is None
+    True
+    """
+
+    __module__ = "safemem"
+    __slots__ = ("__weakref__",)
+
+    _safemem_tree: ClassVar[Any] = False  # the record; None where there is a place for it, False where there is none
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls._safemem_tree is None or cls._safemem_tree is False:  # else a slot of that name
+            cls._safemem_tree = None if cls.__dictoffset__ else False
+
+    # -- above ------------------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def parent(self) -> Self | None:
+        """The node above, or None for a root; assigning attaches as the last child there, assigning None detaches.
+
+        >>> top, node = TreeNode(), TreeNode()
+        >>> node.parent = top
+        >>> top.children == (node,)
+        True
+        """
+        return parent_of(self)  # type: ignore[no-any-return]
+
+    @parent.setter
+    def parent(self, parent: Self | None) -> None:
+        if parent is None:
+            leave(self)
+            return
+        _check_node("parent", parent, " or None")
+        if parent_of(self) is not parent:
+            adopt(parent, self)
+
+    @property
+    def root(self) -> Self:
+        """The uppermost node, which is the node itself if it has no parent."""
+        return lineage(self)[-1]  # type: ignore[no-any-return]
+
+    @property
+    def path(self) -> tuple[Self, ...]:
+        """The nodes from the root to this one, both included.
+
+        >>> top, node = TreeNode(), TreeNode()
+        >>> top.append(node)
+        >>> node.path == (top, node)
+        True
+        """
+        return tuple(lineage(self)[::-1])
+
+    def ancestors(self) -> Iterator[Self]:
+        """Return an iterator over the nodes above, the parent first and the root last, as they are now."""
+        return iter(lineage(self)[1:])
+
+    @property
+    def depth(self) -> int:
+        """How many nodes are above: 0 for a root."""
+        return len(lineage(self)) - 1
+
+    # -- below ------------------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def children(self) -> tuple[Self, ...]:
+        """The children as they are now, in their order."""
+        return children_of(self)
+
+    @property
+    def siblings(self) -> tuple[Self, ...]:
+        """The other children of the parent; none for a root."""
+        parent = parent_of(self)
+        return () if parent is None else tuple(child for child in children_of(parent) if child is not self)
+
+    @property
+    def height(self) -> int:
+        """How many levels are below: 0 for a node without children. Takes time in proportion to the number of nodes below."""
+        return traversal.height(self)
+
+    def walk(self, order: Literal["pre", "post", "level"] = "pre") -> Iterator[Self]:
+        """Return an iterator over the node and all below it, which survives any change of the tree.
+
+        Args:
+            order: "pre": each node before its children; "post": after them; "level": one level after the other.
+
+        The children of a node are looked at once, when the walk gets there: after the node itself was handed out, but for "post". A child
+        that has left by the time its turn comes is skipped, with all below it; one that has come since is not met there.
+
+        >>> class Item(TreeNode):
+        ...     def __init__(self, name, *children):
+        ...         self.name = name
+        ...         self.extend(children)
+        >>> tree = Item("a", Item("b", Item("c")), Item("d"))
+        >>> for order in "pre", "post", "level":
+        ...     print("".join(item.name for item in tree.walk(order)))
+        abcd
+        cbda
+        abdc
+        """
+        return traversal.walk(self, order)
+
+    def leaves(self) -> Iterator[Self]:
+        """Return an iterator over the nodes without children, from the left to the right; the node itself if it has none."""
+        return (node for node in self.walk() if not node.children)
+
+    # -- changes ----------------------------------------------------------------------------------------------------------------------------
+
+    def append(self, child: TreeNode) -> None:
+        """Make a node the last child, wherever it was before.
+
+        ValueError if it is this node or one of its ancestors, TypeError if it is no node.
+        """
+        # The short way for a node that never had a parent nor a child. It takes no lock: `kin` says why the last steps need none.
+        try:
+            home: Any = self._safemem_tree
+            if child._safemem_tree is None and home and home() is self:
+                siblings = home.children if home.children is not none else first(home, self)
+                new = Kin(child)
+                new.children = none
+                new.parent = None
+                only = [child]
+                if child._safemem_tree is None:  # still: no other thread was quicker, nor a finaliser that ran just now
+                    write(child, "_safemem_tree", new)
+                    if new.parent is None and new.children is none:  # type: ignore[redundant-expr] # still
+                        structure.changes += 1
+                        siblings += only
+                        new.parent = home.here
+                        return
+            elif child._safemem_tree is False and append_homeless(self, child):
+                return
+        except AttributeError:  # an empty slot, or no node
+            pass
+        _check_node("child", child)
+        adopt(self, child)
+
+    if GIL_DISABLED and not TYPE_CHECKING:
+
+        def append(self, child: TreeNode) -> None:
+            """Make a node the last child, wherever it was before.
+
+            ValueError if it is this node or one of its ancestors, TypeError if it is no node.
+            """
+            _check_node("child", child)
+            adopt(self, child)
+
+    def extend(self, children: Iterable[TreeNode]) -> None:
+        """Make nodes the last children, one after the other; what must not be a child is found before any of them moves.
+
+        Children of this node move too, so `node.extend(sorted(node.children, key=...))` sorts them.
+
+        >>> top, first, second = TreeNode(), TreeNode(), TreeNode()
+        >>> top.extend([first, second])
+        >>> top.extend(reversed(top.children))
+        >>> top.children == (second, first)
+        True
+        """
+        new = [*children]
+        for child in new:
+            _check_node("child", child)
+        if len(set(map(id, new))) < len(new):
+            msg = f"a node can be a child only once, got one twice among {len(new)} children"
+            raise ValueError(msg)
+        refuse_circles(self, new)
+        for child in new:
+            TreeNode.append(self, child)
+
+    def insert(self, index: SupportsIndex, child: TreeNode) -> None:
+        """Make a node a child at a place, wherever it was before; the index counts the other children, and means what it means to a list."""
+        try:
+            place = to_index(index)
+        except TypeError:
+            msg = f"index must be an int, got {index!r}"
+            raise TypeError(msg) from None
+        _check_node("child", child)
+        adopt(self, child, place)
+
+    def remove(self, child: TreeNode) -> None:
+        """Take a child out; ValueError if it is none of this node's."""
+        _check_node("child", child)
+        if not leave(child, self):
+            raise _not_a_child(self, child)
+
+    def detach(self) -> Self:
+        """Leave the parent, with everything below; return the node. Nothing happens to a root."""
+        leave(self)
+        return self
+
+    def clear(self) -> None:
+        """Take out all children."""
+        for child in reversed(children_of(self)):
+            leave(child, self)
+
+    def index(self, child: TreeNode) -> int:
+        """Return the place of a child, found by identity; ValueError if it is none of this node's."""
+        _check_node("child", child)
+        for place, other in enumerate(children_of(self)):
+            if other is child:
+                return place
+        raise _not_a_child(self, child)
+
+    # -- the whole --------------------------------------------------------------------------------------------------------------------------
+
+    def anchored(self) -> Anchor[Self]:
+        """Return a handle that keeps the whole tree alive for as long as it is held, or for a `with` block.
+
+        >>> def find():
+        ...     top, node = TreeNode(), TreeNode()
+        ...     top.append(node)
+        ...     return node.anchored()
+        >>> anchor = find()
+        >>> anchor.node.parent is anchor.root
+        True
+        """
+        return Anchor(self, self.root)
+
+    def __copy__(self) -> Self:
+        return copies.shallow(self)  # type: ignore[no-any-return]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return copies.deep(self, memo)  # type: ignore[no-any-return]
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> Any:
+        kin = find_kin(self)
+        if kin is None or not kin.children:
+            return copies.bare(self, protocol)
+        return copies.with_all_below(self, kin)
+
+
+copies.base = TreeNode
+
+
+def _check_node(name: str, node: object, other: str = "") -> None:
+    if not isinstance(node, TreeNode):
+        msg = f"{name} must be a TreeNode{other}, got {node!r}"
+        raise TypeError(msg)
+
+
+def _not_a_child(node: object, child: object) -> ValueError:
+    return ValueError(f"child must be one of {describe(node)}, got {describe(child)}")
