@@ -19,9 +19,12 @@ from safemem.caches.ttl import TLRUCache, TTLCache
 from safemem.caches.weak import WeakCache
 from safemem.core import RemovalCause
 from safemem.cycles.attributes import WeakAttr
+from safemem.cycles.disposable import Disposable
 from safemem.cycles.fields import weak_fields
+from safemem.cycles.garbage import no_cycles
 from safemem.cycles.partials import weak_partial
 from safemem.cycles.tracebacks import strip_traceback
+from safemem.cycles.tree import TreeNode
 from safemem.errors import CycleWarning, SafememError
 from safemem.observers.connection import Connection
 from safemem.observers.signal import Signal
@@ -37,6 +40,7 @@ __all__ = [
     "Connection",
     "CycleWarning",
     "DeadCallbackError",
+    "Disposable",
     "LRUCache",
     "RemovalCause",
     "SafememError",
@@ -44,6 +48,7 @@ __all__ = [
     "SingleFlight",
     "TLRUCache",
     "TTLCache",
+    "TreeNode",
     "WeakAttr",
     "WeakCache",
     "WeakCacheStats",
@@ -55,6 +60,7 @@ __all__ = [
     "finalize",
     "lru_cache",
     "maintain",
+    "no_cycles",
     "strip_traceback",
     "weak_callback",
     "weak_fields",
