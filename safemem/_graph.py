@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["class_of", "edges", "held_by", "mro_of", "namespace_of", "type_name"]
+__all__ = ["attributes_of", "class_of", "edges", "held_by", "is_of_class_statement", "mro_of", "namespace_of", "type_name"]
 
 
 def held_by(func: Any, obj: object) -> str | None:
@@ -84,7 +84,8 @@ def _in_function(func: FunctionType, obj: object, depth: int) -> str | None:
 _mro: Final[Any] = type.__dict__["__mro__"].__get__
 _namespace: Final[Any] = type.__dict__["__dict__"].__get__
 _dict_items: Any = vars(dict)["items"]
-_type_name: Final[Any] = type.__dict__["__qualname__"].__get__
+_type_name: Final[Any] = type.__dict__["__name__"].__get__
+_flags: Final[Any] = type.__dict__["__flags__"].__get__
 
 
 def mro_of(cls: type) -> tuple[type, ...]:
@@ -111,6 +112,11 @@ def type_name(obj: object) -> str:
     return _type_name(type(obj))  # type: ignore[no-any-return]
 
 
+def is_of_class_statement(obj: object) -> bool:
+    """Whether the object's class was made by a class statement, or by what does the same, rather than built in."""
+    return bool(_flags(type(obj)) & 1 << 9)  # Py_TPFLAGS_HEAPTYPE
+
+
 def edges(obj: Any) -> Iterator[tuple[str, Any]]:
     """Return an iterator over what an object refers to: `(how, what)`, where `how` reads on from the object's name.
 
@@ -125,25 +131,32 @@ def edges(obj: Any) -> Iterator[tuple[str, Any]]:
     ([("['key']", 1), (" key 'key'", 'key')], [('[0]', 2)])
     """
     for base in mro_of(class_of(obj)):
-        special = _SPECIAL.get(base)
+        special = _SPECIAL.get(id(base))
         if special is not None:
             yield from special(obj)
+            continue
         for name, member in namespace_of(base).items():
-            if type(member) is MemberDescriptorType or (name == "__dict__" and type(member) is GetSetDescriptorType):
-                yield from _attribute(obj, base, name, member)
+            if type(member) is MemberDescriptorType:
+                try:
+                    yield f".{name}", member.__get__(obj)
+                except (AttributeError, TypeError, ValueError):  # an empty slot
+                    continue
+    namespace = attributes_of(obj)
+    if namespace is not None:
+        yield from ((f".{key}", value) for key, value in _pairs(namespace) if type(key) is str)
 
 
-def _attribute(obj: Any, base: type, name: str, member: Any) -> Iterator[tuple[str, Any]]:
-    if base in _SPECIAL:
-        return
-    try:
-        value = member.__get__(obj)
-    except (AttributeError, TypeError, ValueError):  # an empty slot
-        return
-    if name != "__dict__":
-        yield f".{name}", value
-    elif type(value) is dict:
-        yield from ((f".{key}", item) for key, item in _pairs(value) if type(key) is str)  # pyright: ignore[reportUnknownArgumentType]
+def attributes_of(obj: Any) -> dict[Any, Any] | None:
+    """Return the dict of an object's attributes, whatever its class has put in the place of `__dict__`; None if it has none."""
+    for base in mro_of(class_of(obj)):
+        member = namespace_of(base).get("__dict__")
+        if type(member) is GetSetDescriptorType:
+            try:
+                namespace = member.__get__(obj)
+            except (AttributeError, TypeError):
+                return None
+            return namespace if type(namespace) is dict else None
+    return None
 
 
 def _pairs(mapping: Any) -> list[tuple[Any, Any]]:
@@ -152,7 +165,7 @@ def _pairs(mapping: Any) -> list[tuple[Any, Any]]:
 
 def _items(obj: Any) -> Iterator[tuple[str, Any]]:
     for key, value in _pairs(obj):
-        label = repr(key) if type(key) in {str, bytes, int, float, bool, type(None)} else f"<{type_name(key)}>"
+        label = repr(key) if id(type(key)) in _READABLE else f"<{type_name(key)}>"
         yield f"[{label[:60]}]", value
         yield f" key {label[:60]}", key
 
@@ -213,24 +226,27 @@ def _suspended(prefix: str) -> Callable[[Any], Iterator[tuple[str, Any]]]:
     return read
 
 
-_SPECIAL: Final[dict[type, Callable[[Any], Iterator[tuple[str, Any]]]]] = {
-    dict: _items,
-    list: _places(list),
-    tuple: _places(tuple),
-    deque: _places(deque),
-    set: _members(set),
-    frozenset: _members(frozenset),
-    FunctionType: _function,
-    MethodType: _named("__self__", "__func__"),
-    BuiltinMethodType: _named("__self__"),
-    partial: _named("func", "args", "keywords"),
-    CellType: _cell,
-    FrameType: _frame,
-    TracebackType: _named("tb_frame", "tb_next"),
-    BaseException: _exception,
-    GeneratorType: _suspended("gi"),
-    CoroutineType: _suspended("cr"),
-    property: _named("fget", "fset", "fdel"),
-    classmethod: _named("__func__"),
-    staticmethod: _named("__func__"),
+_READABLE: Final = {*map(id, (str, bytes, int, float, bool, type(None)))}
+
+# Classes are looked up by their address: those with a metaclass may have a hash of their own.
+_SPECIAL: Final[dict[int, Callable[[Any], Iterator[tuple[str, Any]]]]] = {
+    id(dict): _items,
+    id(list): _places(list),
+    id(tuple): _places(tuple),
+    id(deque): _places(deque),
+    id(set): _members(set),
+    id(frozenset): _members(frozenset),
+    id(FunctionType): _function,
+    id(MethodType): _named("__self__", "__func__"),
+    id(BuiltinMethodType): _named("__self__"),
+    id(partial): _named("func", "args", "keywords"),
+    id(CellType): _cell,
+    id(FrameType): _frame,
+    id(TracebackType): _named("tb_frame", "tb_next"),
+    id(BaseException): _exception,
+    id(GeneratorType): _suspended("gi"),
+    id(CoroutineType): _suspended("cr"),
+    id(property): _named("fget", "fset", "fdel"),
+    id(classmethod): _named("__func__"),
+    id(staticmethod): _named("__func__"),
 }

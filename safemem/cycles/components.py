@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import gc
-import sys
+from _tracemalloc import is_tracing
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem._graph import class_of, edges, mro_of, namespace_of, type_name
+from safemem._graph import attributes_of, class_of, edges, is_of_class_statement, mro_of, namespace_of, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["circles_in", "is_instance", "ways_round"]
+__all__ = ["circles_in", "is_instance", "ways_round", "without_namespaces"]
 
 
 def is_instance(obj: object, classes: Iterable[type]) -> bool:
     """Whether the object's class is one of these or inherits from one, whatever they have to say about it themselves."""
     mro = mro_of(type(obj))
-    return any(cls in mro for cls in classes)
+    return any(cls is base for cls in classes for base in mro)
 
 
 def circles_in(objects: Iterable[Any]) -> list[list[Any]]:
@@ -84,6 +84,15 @@ def _last_place(numbers: list[int], number: int) -> int:
 # -- in words ------------------------------------------------------------------------------------------------------------------------------
 
 _LOOKED_AT: Final = 500  # objects of one circle whose edges are looked at
+_CONTAINERS: Final = {*map(id, (dict, list, tuple, set))}  # by address: a class may have a metaclass that says what its hash is
+
+
+def without_namespaces(circle: list[Any]) -> list[Any]:
+    """Return the objects without the dicts that only hold the attributes of others among them."""
+    dicts = {id(obj) for obj in circle if type(obj) is dict}
+    if dicts:
+        dicts.intersection_update(id(namespace) for obj in circle if (namespace := attributes_of(obj)) is not None)
+    return [obj for obj in circle if id(obj) not in dicts]
 
 
 def ways_round(circle: list[Any], limit: int) -> list[tuple[str, str | None]]:
@@ -92,7 +101,7 @@ def ways_round(circle: list[Any], limit: int) -> list[tuple[str, str | None]]:
     The first is one through an object of a class that is not built in, if there is any; others show edges that those before did not.
     """
     inside = {id(obj): obj for obj in circle}
-    ranked = sorted(circle, key=_rank)[:_LOOKED_AT]
+    ranked = sorted(without_namespaces(circle), key=_rank)[:_LOOKED_AT]
     ways: list[tuple[str, str | None]] = []
     shown: set[str] = set()
     for obj in ranked:
@@ -110,10 +119,9 @@ def ways_round(circle: list[Any], limit: int) -> list[tuple[str, str | None]]:
 
 
 def _rank(obj: Any) -> int:
-    cls = class_of(obj)
-    if cls.__flags__ & (1 << 9):  # made by a class statement
+    if is_of_class_statement(obj):
         return 0
-    return 2 if cls in {dict, list, tuple, set} else 1
+    return 2 if id(class_of(obj)) in _CONTAINERS else 1
 
 
 def _edge(obj: Any, label: str) -> str:
@@ -152,8 +160,9 @@ def _path(start: Any, end: Any, inside: dict[int, Any]) -> list[tuple[Any, str]]
 
 def _origin(objects: Iterable[Any]) -> str | None:
     """Return the line that made the first of them that `tracemalloc` knows of."""
-    tracemalloc = sys.modules.get("tracemalloc")
-    if tracemalloc is not None and tracemalloc.is_tracing():
+    if is_tracing():
+        import tracemalloc
+
         for obj in objects:
             traceback = tracemalloc.get_object_traceback(obj)
             if traceback is not None:

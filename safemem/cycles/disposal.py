@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from _tracemalloc import is_tracing  # the compiled half of tracemalloc, which is always there and costs nothing to import
 from types import MethodType
 from typing import Any, Final
 
@@ -152,10 +153,8 @@ def place_of_creation() -> str | None:
     filters: Any = getattr(warnings, "_get_filters", _plain_filters)()  # each context has its own since 3.14
     if filters != _known_filters:
         _known_filters, _warned_of = [*filters], _is_shown(filters)
-    if not _warned_of:
-        tracemalloc = sys.modules.get("tracemalloc")
-        if tracemalloc is None or not tracemalloc.is_tracing():
-            return None
+    if not _warned_of and not is_tracing():
+        return None
     frame = sys._getframe(2)
     while frame.f_code.co_name == "__new__" and frame.f_back is not None:
         frame = frame.f_back

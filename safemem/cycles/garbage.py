@@ -216,7 +216,7 @@ def _watched_coroutine_function(guard: Guard, func: Any) -> Any:
 
 
 def _report(found: list[Any], ignore: tuple[type, ...], limit: int) -> str | None:
-    from safemem.cycles.components import circles_in, is_instance, ways_round
+    from safemem.cycles.components import circles_in, is_instance, ways_round, without_namespaces
 
     circles = [circle for circle in circles_in(found) if not any(is_instance(obj, ignore) for obj in circle)]
     if not circles:
@@ -224,7 +224,7 @@ def _report(found: list[Any], ignore: tuple[type, ...], limit: int) -> str | Non
     ways: Counter[tuple[str, str | None]] = Counter()
     for circle in sorted(circles, key=len)[: 50 * limit]:
         ways.update(ways_round(circle, limit))
-    types = Counter(type_name(obj) for circle in circles for obj in circle)
+    types = Counter(type_name(obj) for circle in circles for obj in without_namespaces(circle))
     return "\n".join([_headline(len(circles), types), *_lines(ways, limit)])
 
 

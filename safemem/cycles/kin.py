@@ -132,8 +132,7 @@ def _make_kin(node: Any) -> Kin:
 
 def _has_home(node: Any) -> bool:
     """Whether the node has a `__dict__` or a slot for its record."""
-    cls: Any = type(node)
-    return cls.__dictoffset__ != 0 or type(cls._safemem_tree) is MemberDescriptorType
+    return type(node).__dictoffset__ != 0 or type(type(node)._safemem_tree) is MemberDescriptorType
 
 
 def children_of(node: Any) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import index as to_index
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from safemem._compat import GIL_DISABLED
 from safemem.cycles import copies, traversal
@@ -181,6 +181,8 @@ class TreeNode:
 
         ValueError if it is this node or one of its ancestors, TypeError if it is no node.
         """
+        if not isinstance(child, TreeNode):  # pyright: ignore[reportUnnecessaryIsInstance]
+            _refuse("child", child)
         # The short way for a node that never had a parent nor a child. It takes no lock: `kin` says why the last steps need none.
         try:
             home: Any = self._safemem_tree
@@ -199,9 +201,8 @@ class TreeNode:
                         return
             elif child._safemem_tree is False and append_homeless(self, child):
                 return
-        except AttributeError:  # an empty slot, or no node
+        except (AttributeError, TypeError):  # an empty slot, or one that cannot be weakly referenced
             pass
-        _check_node("child", child)
         adopt(self, child)
 
     if GIL_DISABLED and not TYPE_CHECKING:
@@ -302,8 +303,12 @@ copies.base = TreeNode
 
 def _check_node(name: str, node: object, other: str = "") -> None:
     if not isinstance(node, TreeNode):
-        msg = f"{name} must be a TreeNode{other}, got {node!r}"
-        raise TypeError(msg)
+        _refuse(name, node, other)
+
+
+def _refuse(name: str, node: object, other: str = "") -> NoReturn:
+    msg = f"{name} must be a TreeNode{other}, got {node!r}"
+    raise TypeError(msg)
 
 
 def _not_a_child(node: object, child: object) -> ValueError:
