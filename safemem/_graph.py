@@ -155,7 +155,7 @@ def attributes_of(obj: Any) -> dict[Any, Any] | None:
                 namespace = member.__get__(obj)
             except (AttributeError, TypeError):
                 return None
-            return namespace if type(namespace) is dict else None
+            return namespace if class_of(namespace) is dict else None
     return None
 
 
@@ -165,7 +165,7 @@ def _pairs(mapping: Any) -> list[tuple[Any, Any]]:
 
 def _items(obj: Any) -> Iterator[tuple[str, Any]]:
     for key, value in _pairs(obj):
-        label = repr(key) if id(type(key)) in _READABLE else f"<{type_name(key)}>"
+        label = repr(key) if id(class_of(key)) in _READABLE else f"<{type_name(key)}>"
         yield f"[{label[:60]}]", value
         yield f" key {label[:60]}", key
 

@@ -89,7 +89,7 @@ _CONTAINERS: Final = {*map(id, (dict, list, tuple, set))}  # by address: a class
 
 def without_namespaces(circle: list[Any]) -> list[Any]:
     """Return the objects without the dicts that only hold the attributes of others among them."""
-    dicts = {id(obj) for obj in circle if type(obj) is dict}
+    dicts = {id(obj) for obj in circle if class_of(obj) is dict}
     if dicts:
         dicts.intersection_update(id(namespace) for obj in circle if (namespace := attributes_of(obj)) is not None)
     return [obj for obj in circle if id(obj) not in dicts]

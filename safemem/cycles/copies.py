@@ -76,6 +76,10 @@ def _made(node: Any, how: tuple[Any, ...], memo: dict[int, Any] | None) -> Any:
     return made
 
 
+def _pairs(mapping: Any) -> list[tuple[str, Any]]:
+    return [*mapping.items()] if mapping else []
+
+
 def _itself(part: Any) -> Any:
     return part
 
@@ -89,9 +93,8 @@ def _restore(made: Any, state: Any, setter: Any) -> None:
         names, slots = state if _is(state, tuple) and len(state) == 2 else (state, None)
         if names:
             made.__dict__.update(names)
-        slots = slots or {}
-        for name in slots:
-            setattr(made, name, slots[name])
+        for name, value in _pairs(slots):
+            setattr(made, name, value)
 
 
 # -- a node and all below it ----------------------------------------------------------------------------------------------------------------

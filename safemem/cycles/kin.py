@@ -19,6 +19,7 @@ from operator import is_
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Final
 
+from safemem._graph import class_of
 from safemem.core import new_lock
 from safemem.core._weakable import check_weakable
 
@@ -132,7 +133,8 @@ def _make_kin(node: Any) -> Kin:
 
 def _has_home(node: Any) -> bool:
     """Whether the node has a `__dict__` or a slot for its record."""
-    return type(node).__dictoffset__ != 0 or type(type(node)._safemem_tree) is MemberDescriptorType
+    cls: Any = class_of(node)
+    return cls.__dictoffset__ != 0 or type(cls._safemem_tree) is MemberDescriptorType
 
 
 def children_of(node: Any) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from operator import index as to_index
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from weakref import ref
 
 from safemem._compat import GIL_DISABLED
 from safemem.cycles import copies, traversal
@@ -15,7 +16,6 @@ from safemem.cycles.kin import (
     children_of,
     describe,
     find_kin,
-    first,
     leave,
     lineage,
     none,
@@ -187,7 +187,13 @@ class TreeNode:
         try:
             home: Any = self._safemem_tree
             if child._safemem_tree is None and home and home() is self:
-                siblings = home.children if home.children is not none else first(home, self)
+                if home.children is none:
+                    here = ref(self)
+                    made: list[Any] = []
+                    if home.children is none:  # still
+                        home.here = here
+                        home.children = made
+                siblings = home.children
                 new = Kin(child)
                 new.children = none
                 new.parent = None

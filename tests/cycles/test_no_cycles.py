@@ -152,7 +152,7 @@ def test_counts():
     first, *lines = str(caught.value).splitlines()
     assert first == "the block left 51 reference cycles (152 objects: 101 Node, 50 Small, 1 list):"
     assert lines[0] == "  Small.me -> the same Small (50 times)"
-    assert "  Node.children -> list[0] -> Node.parent -> the same Node" in lines
+    assert lines[1].startswith(("  Node.children -> list[", "  Node.parent -> Node.children"))
 
 
 def test_limit():
