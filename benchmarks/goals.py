@@ -29,8 +29,11 @@ class Goal(NamedTuple):
         return round(reached, 2) <= self.limit
 
 
+_BY_KEYWORD = {"slots_class": "slots class"}
+
+
 def _goals(core: str, rows: str, **limits: float) -> list[Goal]:
-    return [Goal(core, row, who.replace("_", "-"), limit) for row in rows.split() for who, limit in limits.items()]
+    return [Goal(core, row, _BY_KEYWORD.get(who, who.replace("_", "-")), limit) for row in rows.split() for who, limit in limits.items()]
 
 
 _EMISSIONS = "signals-emit-function-1 signals-emit-function-10 signals-emit-method-1 signals-emit-method-10"
@@ -66,6 +69,7 @@ GOALS = (
     *(goal for core in ("pure", "native") for goal in _goals(core, "signals-connect-function-0 signals-connect-method-0", blinker=0.5)),
     *(Goal(core, "traced-signal idle-50000", "nobody", 1.0) for core in ("pure", "native")),
     *(Goal(core, f"{method}-signal in use-50000", "psygnal", 0.25) for core in ("pure", "native") for method in ("rss", "traced")),
+    *_goals("native", "tree-bush-1000 tree-bush-100000", slots_class=3.0, anytree=0.2, bigtree=0.2),
     *(Goal("native", f"{method}-{kind}-500000", "weakref", 1.0) for method in ("rss", "traced") for kind in ("weak", "weak bare")),
     Goal("native", "rss-lru-500000", None, 56),
     Goal("native", "rss-ttl-500000", None, 72),

@@ -58,6 +58,7 @@ GROUPS = {
     "weak": "Weak containers",
     "cached": "Functions, methods and coroutine functions, with `cached`",
     "signals": "Signals, beside a `for` loop over a list of callables",
+    "tree": "Trees",
 }
 
 _FEW, _MANY = 1000, 100_000
@@ -206,4 +207,13 @@ _SIGNALS = (
     ),
 )
 
-OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED, *_SIGNALS)
+
+_BUSH = "a tree with ten children a node is built and dropped, for each node"
+_CHAIN = "a chain of nodes is built and dropped, for each node"
+_TREE = (
+    Operation("tree-bush", _FEW, _BUSH, "tree bush", "build", once(number), entrywise=True),
+    Operation("tree-bush", _MANY, _BUSH, "tree bush", "build", once(number), entrywise=True),
+    Operation("tree-chain", _FEW, _CHAIN, "tree chain", "build", once(number), entrywise=True),
+)
+
+OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED, *_SIGNALS, *_TREE)

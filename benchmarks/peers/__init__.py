@@ -45,6 +45,9 @@ NAMES = (
     "psygnal-fast",
     "django",
     "pydispatcher",
+    "slots class",
+    "anytree",
+    "bigtree",
 )
 
 TTL = 600.0
@@ -128,7 +131,7 @@ def load() -> tuple[list[Peer], dict[str, str]]:
 
 def load_one(name: str) -> Peer:
     """Return a peer; raises ImportError if it is not installed."""
-    peer: Peer = importlib.import_module(f"benchmarks.peers._{name.replace('-', '_')}").PEER
+    peer: Peer = importlib.import_module(f"benchmarks.peers._{name.replace('-', '_').replace(' ', '_')}").PEER
     return peer
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.peers import CALLS, CONNECT, LIFE, MAPPING, MORTAL, TTL, Offer, Peer, connected, coroutine_of, method_of, signals
-from safemem import LRUCache, Signal, TLRUCache, TTLCache, WeakCache, WeakIdentityDict, cached, core, lru_cache
+from benchmarks.shapes import trees
+from safemem import LRUCache, Signal, TLRUCache, TreeNode, TTLCache, WeakCache, WeakIdentityDict, cached, core, lru_cache
 
 
 class _Emitter:
@@ -17,6 +18,21 @@ def _use(emitter: Any, receiver: Any) -> None:
 
 
 _OF_INSTANCES = Offer(lambda _n: (_Emitter, _use), {})
+
+
+class Node(TreeNode):
+    __slots__ = ("name",)
+
+    def __init__(self, name: int) -> None:
+        self.name = name
+
+
+def _make(number: int, parent: Node | None) -> Node:
+    node = Node(number)
+    if parent is not None:
+        parent.append(node)
+    return node
+
 
 PEER = Peer(
     name="safemem",
@@ -41,6 +57,7 @@ PEER = Peer(
         **signals(lambda receivers: connected(Signal(), receivers), {**CONNECT, "emit": "c.emit(k)"}),
         "signal idle": _OF_INSTANCES,
         "signal in use": _OF_INSTANCES,
+        **trees(_make),
         "coroutine": Offer(lambda n, work: coroutine_of(cached(maxsize=n), work), {"await": "await f(k)"}),
     },
 )
