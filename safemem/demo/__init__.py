@@ -24,6 +24,7 @@ ROWS: tuple[str, ...] = (
     "identity_map",
     "big_objects",
     "stored_exception",
+    "parent_pointer",
 )
 
 

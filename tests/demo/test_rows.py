@@ -16,6 +16,7 @@ from safemem.demo import (
     identity_map,
     listener,
     load_rows,
+    parent_pointer,
     pinned_instances,
     registry,
     stampede,
@@ -160,6 +161,14 @@ class TestTheLeakOfEachRow:
         assert outcome.safemem.left.live == 0
         assert outcome.safemem.answer == outcome.usual.answer
 
+    def test_a_parent_pointer_leaves_all_to_the_collector(self, corpus):
+        """Scopes that know their parents outlive their outlines, all of them; those of a TreeNode go at once."""
+        outcome = run(parent_pointer.ROW, corpus)
+        assert outcome.usual.left.built == 5 * FILES
+        assert outcome.usual.left.facts["left to the collector"] > 4 * FILES  # the collector may have come by
+        assert outcome.safemem.left.facts["left to the collector"] == 0
+        assert outcome.safemem.left.built == 5 * FILES
+
 
 def connect_strongly(view: listener.View) -> None:
     """Connect a view so that the signal keeps it."""
@@ -181,6 +190,7 @@ class TestSabotage:
             (identity_map, lambda: {"recent": WeakCache(math.inf), "BOUND": 8}, "symbols, 8 allowed"),
             (big_objects, lambda: {"load_safemem": big_objects.load_usual}, "copies of a text at once, 1 allowed"),
             (stored_exception, lambda: {"strip_traceback": stored_exception.as_it_is}, "40 parsed files, 0 allowed"),
+            (parent_pointer, lambda: {"SafememScope": parent_pointer.UsualScope}, "scopes left to the collector, 0 allowed"),
         ],
         ids=ROWS,
     )
