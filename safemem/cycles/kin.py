@@ -217,18 +217,21 @@ def first(home: Kin, node: Any) -> list[Any]:
 
 def append_homeless(node: Any, child: Any) -> bool:
     """Make a node that never had a parent nor a child, and has no place for its record, the last child; False if that does not hold."""
-    if weakref.getweakrefcount(child) or child is node:
-        return False
-    home = kin_of(node)
-    siblings = home.children if home.children is not none else first(home, node)
     new = Kin(child, forget)
     new.children = none
     new.parent = None
     only = [child]
-    if weakref.getweakrefcount(child) > 1:  # another thread was quicker
-        return False
-    homeless.add(new)
-    if new.parent is not None or new.children is not none:  # type: ignore[redundant-expr] # a finaliser that ran just now was quicker
+    for home in weakref.getweakrefs(node):
+        if type(home) is Kin and home in homeless:
+            break
+    else:
+        home = kin_of(node)
+    siblings = home.children if home.children is not none else first(home, node)
+    with _lock or _the_lock():  # whether there is a record and making it the record are two steps here
+        if weakref.getweakrefcount(child) > 1 or child is node:
+            return False
+        homeless.add(new)
+    if new.parent is not None or new.children is not none:  # type: ignore[redundant-expr] # another thread was quicker
         return False
     structure.changes += 1
     siblings += only

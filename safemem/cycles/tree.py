@@ -74,7 +74,10 @@ class TreeNode:
     """
 
     __module__ = "safemem"
-    __slots__ = ("__weakref__",)
+    if TYPE_CHECKING:
+        __slots__ = ()  # what else is in them takes no room: a class may have another base with slots besides
+    else:
+        __slots__ = ("__weakref__",)
 
     _safemem_tree: ClassVar[Any] = False  # the record; None where there is a place for it, False where there is none
 

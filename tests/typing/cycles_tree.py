@@ -29,6 +29,18 @@ class Item(TreeNode, Generic[T]):
     value: T
 
 
+class Base:
+    """Something with a lay-out of its own."""
+
+    __slots__ = ("number",)
+
+
+class Mixed(Base, TreeNode, Disposable):
+    """Bases of which one has slots."""
+
+    __slots__ = ("name",)
+
+
 class Both(TreeNode, Disposable):
     """Two bases."""
 
