@@ -29,6 +29,7 @@ OPEN_FLOORS = {0, 5}
 
 # What costs too much to be imported before it is needed, and optional extras.
 LATE = {
+    "annotationlib",
     "argparse",
     "asyncio",
     "concurrent",

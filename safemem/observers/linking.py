@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from safemem.observers.listeners import SignalCore
 
-__all__ = ["MARKS", "UNUSUAL", "check_callable", "check_options", "is_weak", "leads_to", "link_to"]
+__all__ = ["MARKS", "UNUSUAL", "check_callable", "check_options", "is_awaited", "is_weak", "leads_to", "link_to"]
 
 MARKS: Final = sys.version_info >= (3, 12)  # a function may be marked as one that returns a coroutine
 UNUSUAL: Final = 0x20 | 0x80 | 0x200  # flags of the code of generator functions, coroutine functions and asynchronous generator functions
@@ -30,7 +30,7 @@ def link_to(
 ) -> Link:
     """Return the link to any receiver, with options that have been checked."""
     check_callable(receiver)
-    awaited = _is_awaited(receiver)
+    awaited = is_awaited(receiver)
     func, obj = (receiver, None) if weak is False else _take_apart(receiver)
     if obj is None and weak:
         if owner is not None:
@@ -118,7 +118,7 @@ def _take_apart(receiver: Any) -> tuple[Any, Any]:
     return receiver, None
 
 
-def _is_awaited(receiver: Any) -> bool:
+def is_awaited(receiver: Any) -> bool:
     """Whether calling the receiver gives a coroutine; TypeError if calling it would run nothing."""
     func = receiver
     while isinstance(func, (partial, MethodType)):

@@ -1,0 +1,130 @@
+"""How a write to a field is noticed: its class is given a `__setattr__` and a `__delattr__` when somebody observes, and not before.
+
+Reading is as it was, and so is everything in a class of which nobody observes any instance. The watch of an instance lies with it, as its signals
+do: in its `__dict__`, or in a table of weak references if it has none.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from types import FunctionType, WrapperDescriptorType
+from typing import TYPE_CHECKING, Any, Final
+
+from safemem.core._owners import Owners
+from safemem.observers.watching import Watch, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from safemem.core._owners import Handle
+
+__all__ = ["find_watch", "give_watch", "hook"]
+
+_set: Final = object.__setattr__
+_made: Final[dict[str, Owners[Watch]]] = {}  # with the first observer: there is a lock in it, and importing makes none
+
+
+def _owners() -> Owners[Watch]:
+    owners = _made.get("watches")
+    return _made.setdefault("watches", Owners("_safemem_watch")) if owners is None else owners
+
+
+def find_watch(obj: Any) -> Watch | None:
+    """Return the watch of an instance, if it has one."""
+    return _owners().find(obj)
+
+
+def give_watch(obj: Any, watch: Watch) -> Watch:
+    """Give an instance a watch, unless it has one; return the one it has. TypeError if it cannot be weakly referenced."""
+    return _owners().give(obj, watch)
+
+
+def hook(cls: type) -> None:
+    """Have the writes to all instances of a class looked at; nothing to do if they are."""
+    if _is_hooked(cls):
+        return
+    owners = _owners()
+    with owners.lock:  # no code of anybody else's runs here: a metaclass is passed over
+        if not _is_hooked(cls):
+            if cls.__dictoffset__:
+                type.__setattr__(cls, "_safemem_watch", None)  # what is found in an instance that is not observed
+            type.__setattr__(cls, "__delattr__", _deleter(cls, owners))
+            type.__setattr__(cls, "__setattr__", _setter(cls, owners))
+
+
+def _is_hooked(cls: type) -> bool:
+    # Its own: what a base has would do, but takes longer.
+    names = vars(cls)
+    return hasattr(names.get("__setattr__"), "passes_to") and hasattr(names.get("__delattr__"), "passes_to")
+
+
+def _setter(cls: type, owners: Owners[Watch]) -> Any:
+    tabled = not cls.__dictoffset__
+    store, always = _next(cls, "__setattr__")
+
+    def __setattr__(self: Any, name: str, value: Any, /) -> None:  # noqa: N807
+        handle: Handle[Watch] | None = owners._table.get(id(self)) if tabled else self._safemem_watch
+        if handle is not None and handle() is self:
+            watch = handle.owned
+            field = watch.fields.get(name)
+            # Of several such functions in a row, in a class and in its base, that of the class tells.
+            if field is not None and field._links and type(self) is cls:
+                old = value_of(self, name)
+                store(self, name, value)
+                watch.changed(field, name, self, old, value if store is _set else value_of(self, name))
+                return
+        if always or type(self) is cls:
+            store(self, name, value)
+        else:  # a subclass, which may have other bases in between
+            super(cls, self).__setattr__(name, value)  # type: ignore[arg-type] # pyright: ignore[reportUnknownMemberType]
+
+    return _finished(__setattr__, cls, store if always else None)
+
+
+def _deleter(cls: type, owners: Owners[Watch]) -> Any:
+    tabled = not cls.__dictoffset__
+    remove, always = _next(cls, "__delattr__")
+
+    def __delattr__(self: Any, name: str, /) -> None:  # noqa: N807
+        handle: Handle[Watch] | None = owners._table.get(id(self)) if tabled else self._safemem_watch
+        if handle is not None and handle() is self:
+            watch = handle.owned
+            field = watch.fields.get(name)
+            if field is not None and field._links and type(self) is cls:
+                old = value_of(self, name)
+                remove(self, name)
+                watch.changed(field, name, self, old, value_of(self, name))
+                return
+        if always or type(self) is cls:
+            remove(self, name)
+        else:
+            super(cls, self).__delattr__(name)  # type: ignore[arg-type] # pyright: ignore[reportUnknownMemberType]
+
+    return _finished(__delattr__, cls, remove if always else None)
+
+
+def _finished(method: Any, cls: type, passes_to: Any) -> Any:
+    method.__module__, method.__qualname__ = cls.__module__, f"{cls.__qualname__}.{method.__name__}"
+    method.passes_to = passes_to
+    return method
+
+
+def _next(cls: type, name: str) -> tuple[Callable[..., None], bool]:
+    """Return what a class did so far, and whether that is its own and so the same for its subclasses."""
+    found: Any = None
+    base = cls
+    for base in cls.__mro__:
+        found = vars(base).get(name)
+        if hasattr(found, "passes_to"):  # of ours: what was there before
+            found = found.passes_to
+        if found is not None:
+            break
+    if isinstance(found, (FunctionType, WrapperDescriptorType)):
+        return found, base is cls
+
+    return partial(_call_bound, found), base is cls
+
+
+def _call_bound(method: Any, obj: Any, *args: Any) -> None:
+    """Call a method that is an unusual descriptor."""
+    method.__get__(obj, type(obj))(*args)
