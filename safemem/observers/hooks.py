@@ -1,7 +1,8 @@
 """How a write to a field is noticed: its class is given a `__setattr__` and a `__delattr__` when somebody observes, and not before.
 
 Reading is as it was, and so is everything in a class of which nobody observes any instance. The watch of an instance lies with it, as its signals
-do: in its `__dict__`, or in a table of weak references if it has none.
+do: in its `__dict__`, or in a table of weak references if it has none. What cannot even be weakly referenced takes its watch out of a table when it
+is finalised: then the class is given a `__del__` too.
 """
 
 from __future__ import annotations
@@ -29,27 +30,73 @@ def _owners() -> Owners[Watch]:
     return _made.setdefault("watches", Owners("_safemem_watch")) if owners is None else owners
 
 
-def find_watch(obj: Any) -> Watch | None:
+class _Kept:
+    """What the table has for an instance that cannot be weakly referenced."""
+
+    __slots__ = ("owned",)
+
+    def __init__(self, watch: Watch) -> None:
+        self.owned = watch
+
+
+class _Bare:
+    """The table of instances that cannot be weakly referenced: by their addresses, until they are finalised."""
+
+    __slots__ = ("_table",)
+
+    def __init__(self) -> None:
+        self._table: dict[int, _Kept] = {}
+
+    def find(self, obj: object) -> Watch | None:
+        """Return the watch of an instance, if it has one."""
+        kept = self._table.get(id(obj))
+        return None if kept is None else kept.owned
+
+    def give(self, obj: object, watch: Watch) -> Watch:
+        """Give an instance a watch, unless it has one; return the one it has."""
+        import gc
+
+        if gc.is_finalized(obj):
+            msg = f"an object that has been finalised can be observed only if it can be weakly referenced, got one of type {type(obj).__qualname__}"
+            raise TypeError(msg)
+        hook(type(obj))
+        return self._table.setdefault(id(obj), _Kept(watch)).owned
+
+
+_bare: Final = _Bare()
+
+
+def _home(cls: type) -> Owners[Watch] | _Bare:
+    return _owners() if cls.__weakrefoffset__ else _bare
+
+
+def _is_tabled(cls: type) -> bool:
+    return not (cls.__weakrefoffset__ and cls.__dictoffset__)
+
+
+def find_watch(obj: object) -> Watch | None:
     """Return the watch of an instance, if it has one."""
-    return _owners().find(obj)
+    return _home(type(obj)).find(obj)
 
 
-def give_watch(obj: Any, watch: Watch) -> Watch:
-    """Give an instance a watch, unless it has one; return the one it has. TypeError if it cannot be weakly referenced."""
-    return _owners().give(obj, watch)
+def give_watch(obj: object, watch: Watch) -> Watch:
+    """Give an instance a watch, unless it has one; return the one it has."""
+    return _home(type(obj)).give(obj, watch)
 
 
 def hook(cls: type) -> None:
     """Have the writes to all instances of a class looked at; nothing to do if they are."""
     if _is_hooked(cls):
         return
-    owners = _owners()
-    with owners.lock:  # no code of anybody else's runs here: a metaclass is passed over
+    home = _home(cls)
+    with _owners().lock:  # no code of anybody else's runs here: a metaclass is passed over
         if not _is_hooked(cls):
-            if cls.__dictoffset__:
+            if not _is_tabled(cls):
                 type.__setattr__(cls, "_safemem_watch", None)  # what is found in an instance that is not observed
-            type.__setattr__(cls, "__delattr__", _deleter(cls, owners))
-            type.__setattr__(cls, "__setattr__", _setter(cls, owners))
+            if home is _bare:
+                type.__setattr__(cls, "__del__", _finaliser(cls))
+            type.__setattr__(cls, "__delattr__", _deleter(cls, home))
+            type.__setattr__(cls, "__setattr__", _setter(cls, home))
 
 
 def _is_hooked(cls: type) -> bool:
@@ -58,13 +105,13 @@ def _is_hooked(cls: type) -> bool:
     return hasattr(names.get("__setattr__"), "passes_to") and hasattr(names.get("__delattr__"), "passes_to")
 
 
-def _setter(cls: type, owners: Owners[Watch]) -> Any:
-    tabled = not cls.__dictoffset__
+def _setter(cls: type, home: Any) -> Any:
+    tabled, bare = _is_tabled(cls), home is _bare
     store, always = _next(cls, "__setattr__")
 
     def __setattr__(self: Any, name: str, value: Any, /) -> None:  # noqa: N807
-        handle: Handle[Watch] | None = owners._table.get(id(self)) if tabled else self._safemem_watch
-        if handle is not None and handle() is self:
+        handle: Handle[Watch] | None = home._table.get(id(self)) if tabled else self._safemem_watch
+        if handle is not None and (bare or handle() is self):
             watch = handle.owned
             field = watch.fields.get(name)
             # Of several such functions in a row, in a class and in its base, that of the class tells.
@@ -81,13 +128,13 @@ def _setter(cls: type, owners: Owners[Watch]) -> Any:
     return _finished(__setattr__, cls, store if always else None)
 
 
-def _deleter(cls: type, owners: Owners[Watch]) -> Any:
-    tabled = not cls.__dictoffset__
+def _deleter(cls: type, home: Any) -> Any:
+    tabled, bare = _is_tabled(cls), home is _bare
     remove, always = _next(cls, "__delattr__")
 
     def __delattr__(self: Any, name: str, /) -> None:  # noqa: N807
-        handle: Handle[Watch] | None = owners._table.get(id(self)) if tabled else self._safemem_watch
-        if handle is not None and handle() is self:
+        handle: Handle[Watch] | None = home._table.get(id(self)) if tabled else self._safemem_watch
+        if handle is not None and (bare or handle() is self):
             watch = handle.owned
             field = watch.fields.get(name)
             if field is not None and field._links and type(self) is cls:
@@ -101,6 +148,23 @@ def _deleter(cls: type, owners: Owners[Watch]) -> Any:
             super(cls, self).__delattr__(name)  # type: ignore[arg-type] # pyright: ignore[reportUnknownMemberType]
 
     return _finished(__delattr__, cls, remove if always else None)
+
+
+def _finaliser(cls: type) -> Any:
+    own = vars(cls).get("__del__")
+
+    def __del__(self: Any) -> None:  # noqa: N807
+        try:
+            if own is not None:
+                own(self)
+            else:
+                further: Any = getattr(super(cls, self), "__del__", None)  # pyright: ignore[reportUnknownArgumentType]
+                if further is not None:
+                    further()
+        finally:
+            _bare._table.pop(id(self), None)
+
+    return _finished(__del__, cls, None)
 
 
 def _finished(method: Any, cls: type, passes_to: Any) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sys import _getframe, getrefcount
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from safemem.core import report_unraisable
-from safemem.core._weakable import check_weakable
+from safemem.observers.capture import warn_if_captured
 from safemem.observers.fields import fields_of
 from safemem.observers.hooks import find_watch, give_watch, hook
 from safemem.observers.linking import check_callable, check_options, is_awaited
@@ -36,8 +37,8 @@ class Observable:
     """A base class: others can have themselves told when a field of an instance changes.
 
     Fields are the public annotated attributes of the class and its bases, in plain classes, dataclasses, classes of attrs, and classes with
-    `__slots__` (which need `"__weakref__"` among them to be observed, or `weakref_slot=True`). Not fields are names with an underscore in front,
-    what is annotated ClassVar, Final or InitVar, and properties and other descriptors, signals among them. Annotations are not evaluated.
+    `__slots__`. Not fields are names with an underscore in front, what is annotated ClassVar, Final or InitVar, and properties and other
+    descriptors, signals among them. Annotations are not evaluated.
 
     * A change is told when it has been done, if the old value is not the new one and not equal to it either; if `==` raises or gives
       an array, it is a change. Observers that fail undo nothing: all of them are called, and the assignment raises one ExceptionGroup.
@@ -51,7 +52,7 @@ class Observable:
     * An instance that is not observed holds nothing, and a class none of whose instances was ever observed works as if this was not its base.
       With the first `observe()` of an instance its class is given a `__setattr__` and a `__delattr__`, which call what it had: assigning to any
       attribute of any of its instances takes a Python call more from then on, and where it is told, the time to compare and call. Reading takes
-      what it took.
+      what it took. (Classes with `__slots__` and no `"__weakref__"` among them are given a `__del__` too: better have one, or `weakref_slot=True`.)
     * What is written past `__setattr__` is not seen: by `object.__setattr__()` or `super().__setattr__()`, in `vars(obj)`, or in the object that is the
       value. Instances of a frozen class never change, and so their observers are never called.
 
@@ -103,10 +104,11 @@ class Observable:
         if is_awaited(receiver):
             msg = f"receiver must not be a coroutine function, which an assignment cannot await, got {receiver!r}"
             raise TypeError(msg)
-        check_weakable("an object that is observed", self)
-        count = getrefcount(receiver)
+        count, frame = getrefcount(receiver), _getframe(1)
         signal = _signal(self, name, about)
-        return signal._connect(receiver, count, _getframe(1), owner=owner, sender=None, once=once, priority=priority, weak=weak)
+        if signal._emitter is None and not isinstance(receiver, MethodType):  # else it is the signal that warns
+            warn_if_captured(receiver, self, frame)
+        return signal._connect(receiver, count, frame, owner=owner, sender=None, once=once, priority=priority, weak=weak)
 
     def batch(self) -> AbstractContextManager[None]:
         """Return a context manager after which observers are told of all that changed meanwhile, with one call a field.
@@ -145,7 +147,7 @@ class _Batch:
         obj = self._obj
         watch = find_watch(obj)
         if watch is None:  # what nobody observes yet is given nothing for good
-            watch = _batches().setdefault(obj, Watch()) if type(obj).__weakrefoffset__ else Watch()
+            watch = _batches().setdefault(obj, Watch()) if type(obj).__weakrefoffset__ else give_watch(obj, Watch())
         watch.open.append(None)
         self._entered.append(watch)
 
@@ -183,7 +185,8 @@ def _signal(obj: object, name: str, about: About) -> FieldSignal:
     """Return the signal of a field, made if it has none, and have the class of the instance look at writes."""
     watch = find_watch(obj)
     if watch is None:
-        watch = give_watch(obj, _batches().get(obj) or Watch())
+        waiting = _batches().get(obj) if type(obj).__weakrefoffset__ else None
+        watch = give_watch(obj, Watch() if waiting is None else waiting)
     hook(type(obj))
     signal = watch.fields.get(name)
     return watch.fields.setdefault(name, FieldSignal.of(about, obj)) if signal is None else signal

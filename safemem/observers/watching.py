@@ -46,7 +46,7 @@ class FieldSignal(Signal[str, Any, Any]):
         """Return a signal without receivers."""
         signal = cls.__new__(cls)
         signal._make(about)
-        signal._emitter = weakref.ref(obj)
+        signal._emitter = weakref.ref(obj) if type(obj).__weakrefoffset__ else None
         signal._busy = {}
         return signal
 

@@ -1,0 +1,679 @@
+"""Observable: which attributes are fields, what counts as a change, and what observers are told."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final, Generic, Protocol, TypeVar
+from typing import ClassVar as PerClass
+
+import attrs
+import pytest
+from helpers.listeners import Listener
+
+from safemem import CycleWarning, Observable, Signal
+
+MISSING = Observable.MISSING
+T = TypeVar("T")
+
+
+class Plain(Observable):
+    x: int = 0
+    y: int
+
+
+class Slotted(Observable):
+    __slots__ = ("__weakref__", "x", "y")
+    x: int
+    y: int
+
+    def __init__(self):
+        self.x = 0
+
+
+class Bare(Observable):
+    """Cannot be weakly referenced."""
+
+    __slots__ = ("x", "y")
+    x: int
+    y: int
+
+    def __init__(self):
+        self.x = 0
+
+
+class DictOnly(Observable):
+    """Has a __dict__, and cannot be weakly referenced."""
+
+    __slots__ = ("__dict__",)
+    x: int
+    y: int
+
+    def __init__(self):
+        self.x = 0
+
+
+@dataclass
+class Data(Observable):
+    x: int = 0
+    y: int = field(default=0, init=False)
+
+
+@dataclass(slots=True, weakref_slot=True)
+class SlottedData(Observable):
+    x: int = 0
+    y: int = 0
+
+
+@dataclass(slots=True)
+class BareData(Observable):
+    x: int = 0
+    y: int = 0
+
+
+@attrs.define
+class Attrs(Observable):
+    x: int = 0
+    y: int = 0
+
+
+@attrs.define(slots=False, eq=False)
+class AttrsDict(Observable):
+    x: int = 0
+    y: int = 0
+
+
+class Inheriting(Plain):
+    z: int = 0
+
+
+class Refined(Slotted):
+    """A slotted class whose subclass has a __dict__."""
+
+    z: int = 0
+
+
+class Unequal(Observable):
+    """Compares in its own way, and has no hash."""
+
+    x: int = 0
+    y: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Guarded(Observable):
+    """Has a __setattr__ and a __delattr__ of its own."""
+
+    x: int = 0
+    y: int = 0
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name):
+        super().__delattr__(name)
+
+
+KINDS = [Plain, Slotted, Bare, DictOnly, Data, SlottedData, BareData, Attrs, AttrsDict, Inheriting, Refined, Unequal, Guarded]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_change_is_told(kind):
+    """With the name of the field, its old value and its new one; other fields and other instances are not heard."""
+    obj, other, listener = kind(), kind(), Listener()
+    obj.observe("x", listener.hear)
+    obj.x = 1
+    other.x = obj.y = 5
+    obj.x = 3
+    assert listener.heard == [("x", 0, 1), ("x", 1, 3)]
+    assert (obj.x, obj.y, other.x) == (3, 5, 5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_change_is_not_told(kind):
+    """The same object, or an equal one; it is assigned all the same."""
+    obj, listener = kind(), Listener()
+    obj.observe("x", listener.hear)
+    obj.x = 0
+    obj.x = 0.0
+    assert listener.heard == []
+    assert type(obj.x) is float
+
+
+@pytest.mark.parametrize("kind", [Plain, Slotted, Bare, DictOnly, Unequal, Guarded, Refined])
+def test_assignment_to_nothing_and_deletion(kind):
+    """MISSING is the value of a field that has none; deleting what is not there fails as ever, and is not told."""
+    obj, listener = kind(), Listener()
+    if hasattr(obj, "y"):
+        del kind.y
+    obj.observe("y", listener.hear)
+    obj.y = 1
+    del obj.y
+    with pytest.raises(AttributeError):
+        del obj.y
+    obj.y = 1
+    assert listener.heard == [("y", MISSING, 1), ("y", 1, MISSING), ("y", MISSING, 1)]
+    if kind in {Unequal, Guarded}:
+        kind.y = 0
+
+
+def test_a_default_of_the_class_is_a_value():
+    """It is the old one at the first assignment, and what `del` leads back to; if it is equal nothing has changed."""
+    obj, listener = Plain(), Listener()
+    obj.observe("x", listener.hear)
+    obj.x = 0
+    del obj.x
+    obj.x = 1
+    del obj.x
+    assert listener.heard == [("x", 0, 1), ("x", 1, 0)]
+
+
+def test_missing_says_what_it_is():
+    """In messages and in logs."""
+    assert repr(MISSING) == str(MISSING) == "Observable.MISSING"
+
+
+def test_setattr_and_delattr_of_the_builtins():
+    """They are assignments like others."""
+    obj, listener = Plain(), Listener()
+    obj.observe("y", listener.hear)
+    setattr(obj, "y", 1)  # noqa: B010
+    delattr(obj, "y")
+    assert listener.heard == [("y", MISSING, 1), ("y", 1, MISSING)]
+
+
+# -- which are fields -----------------------------------------------------------------------------------------------------------------
+
+
+class Mixin:
+    mixed: int = 0
+
+
+class Many(Mixin, Observable, Generic[T]):
+    own: T
+    text: "str" = ""  # noqa: UP037
+    listing: list[int] = []
+    unknown: NeverDefined = None  # type: ignore[name-defined]  # noqa: F821
+    raising: 1 / 0 = None  # type: ignore[valid-type]
+    called: functools.partial = print
+    function: t.Callable = lambda self: 1
+    per_class: ClassVar[int] = 0
+    aliased: PerClass[int] = 0
+    dotted: t.ClassVar = 0
+    quoted: "ClassVar[int]" = 0  # noqa: UP037
+    final: Final[int] = 0
+    noted: Annotated[ClassVar[int], "note"] = 0
+    noted_field: Annotated[int, "note"] = 0
+    init: dataclasses.InitVar[int] = 0
+    changed: Signal[int] = Signal()
+    computed: int
+    cached: int
+    _private: int = 0
+    __mangled: int = 0
+    unannotated = 0
+
+    @property
+    def computed(self) -> int:
+        return 1
+
+    @functools.cached_property
+    def cached(self) -> int:
+        return 1
+
+
+class Override(Many[int]):
+    text: ClassVar[str] = ""
+    listing = property(lambda self: [])
+    called = None
+    per_class: int = 0
+
+
+FIELDS = ["mixed", "own", "text", "listing", "unknown", "raising", "called", "function", "noted_field"]
+NO_FIELDS = [
+    "per_class",
+    "aliased",
+    "dotted",
+    "quoted",
+    "final",
+    "noted",
+    "init",
+    "changed",
+    "computed",
+    "cached",
+    "_private",
+    "unannotated",
+]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_public_annotated_attributes_are_fields(name):
+    """Whatever their annotations are, none of which is evaluated."""
+    obj, listener = Many(), Listener()
+    obj.observe(name, listener.hear)
+    new = object()
+    setattr(obj, name, new)
+    assert [(told[0], told[2]) for told in listener.heard] == [(name, new)]
+
+
+@pytest.mark.parametrize("name", [*NO_FIELDS, "_Many__mangled", "observe", "MISSING", "nothing", "__doc__", ""])
+def test_other_attributes_are_not(name):
+    """AttributeError, which names the fields there are; nothing was done to the instance or the class."""
+
+    class Fresh(Many[int]):
+        pass
+
+    obj = Fresh()
+    with pytest.raises(AttributeError) as caught:
+        obj.observe(name, print)
+    assert str(caught.value) == (
+        "name must be that of a field of test_other_attributes_are_not.<locals>.Fresh, a public annotated attribute"
+        f" ({', '.join(map(repr, ['mixed', 'own', *FIELDS[2:]]))}), got {name!r}"
+    )
+    assert vars(obj) == {}
+    assert "__setattr__" not in vars(Fresh)
+
+
+def test_a_subclass_has_the_last_word():
+    """What it declares anew, makes a property, or gives another default."""
+    obj = Override()
+    for name in ("text", "listing"):
+        with pytest.raises(AttributeError, match="name must be that of a field of Override"):
+            obj.observe(name, print)
+    for name in ("called", "per_class"):
+        obj.observe(name, print)
+
+
+def test_annotations_that_are_no_text():
+    """Evaluated by the class statement, as they are without the future import."""
+    annotations = {
+        "a": int,
+        "b": ClassVar[int],
+        "c": ClassVar,
+        "d": Final[int],
+        "e": Final,
+        "f": Annotated[ClassVar[int], 1],
+        "g": Annotated[int, 1],
+        "h": dataclasses.InitVar[int],
+        "i": None,
+        "j": list[int],
+        "k": 5,
+    }
+    kind = type("Kind", (Observable,), {"__annotations__": annotations})
+    obj = kind()
+    for name in annotations:
+        if name in "agijk":
+            obj.observe(name, print)
+        else:
+            with pytest.raises(AttributeError, match=r"\('a', 'g', 'i', 'j', 'k'\)"):
+                obj.observe(name, print)
+
+
+def test_a_class_without_fields():
+    """Says so."""
+    with pytest.raises(AttributeError, match=r"\(of which there are none\), got 'x'"):
+        Observable().observe("x", print)
+
+
+def test_properties_work_as_before():
+    """Also in a class of which somebody observes an instance."""
+    obj = Override()
+    obj.observe("mixed", print)
+    assert (obj.computed, obj.cached, obj.listing) == (1, 1, [])
+    with pytest.raises(AttributeError):
+        obj.listing = 5
+    obj.unannotated = obj._private = 3
+    assert (obj.unannotated, obj._private) == (3, 3)
+
+
+def test_abstract_classes_protocols_and_generics():
+    """It is a plain base class, without a metaclass."""
+
+    class Shape(Observable, ABC):
+        sides: int = 0
+
+        @abstractmethod
+        def area(self): ...
+
+    class HasSides(Protocol):
+        sides: int
+
+    class Square(Shape, HasSides):
+        def area(self):
+            return 1
+
+    obj, listener = Square(), Listener()
+    obj.observe("sides", listener.hear)
+    obj.sides = 4
+    assert listener.heard == [("sides", 0, 4)]
+    assert type(Observable) is type
+    assert isinstance(obj, Square)
+    assert type(obj) is Square
+
+
+# -- classes that have something to say about assignment ------------------------------------------------------------------------------
+
+
+def test_a_frozen_class_stays_so():
+    """The error is that of the class, and nobody is told."""
+
+    @dataclass(frozen=True)
+    class Frozen(Observable):
+        x: int = 0
+
+    @attrs.frozen
+    class FrozenAttrs(Observable):
+        x: int = 0
+
+    for kind in (Frozen, FrozenAttrs):
+        obj, listener = kind(), Listener()
+        obj.observe("x", listener.hear)
+        with pytest.raises(AttributeError):
+            obj.x = 1
+        with pytest.raises(AttributeError):
+            del obj.x
+        assert obj.x == 0
+        assert listener.heard == []
+        assert hash(kind()) == hash(kind())
+
+
+def test_what_a_class_makes_of_a_value_is_told():
+    """A converter of attrs, a `__setattr__`; what it refuses is not told."""
+
+    @attrs.define
+    class Converting(Observable):
+        x: int = attrs.field(default=0, converter=int, validator=attrs.validators.ge(0))
+
+    class Rounding(Observable):
+        x: int = 0
+
+        def __setattr__(self, name, value):
+            if float(value) < 0:
+                raise ValueError(value)
+            super().__setattr__(name, int(value))
+
+    for kind in (Converting, Rounding):
+        obj, listener = kind(), Listener()
+        obj.observe("x", listener.hear)
+        obj.x = "5"
+        obj.x = 5.5
+        with pytest.raises(ValueError, match="-1"):
+            obj.x = -1
+        assert listener.heard == [("x", 0, 5)]
+        assert obj.x == 5
+
+
+def test_a_base_and_a_subclass_are_observed():
+    """In either order, each having a `__setattr__` of its own or not: a change is told once, and each `__setattr__` runs once."""
+    for own_base in (False, True):
+        for own_sub in (False, True):
+            for base_first in (False, True):
+                runs = []
+
+                def setter(kind, runs=runs):
+                    def __setattr__(self, name, value):
+                        runs.append(kind().__name__)
+                        super(kind(), self).__setattr__(name, value)
+
+                    return __setattr__
+
+                class Base(Observable):
+                    x: int = 0
+
+                class Sub(Base):
+                    pass
+
+                if own_base:
+                    Base.__setattr__ = setter(lambda cls=Base: cls)
+                if own_sub:
+                    Sub.__setattr__ = setter(lambda cls=Sub: cls)
+                listener = Listener()
+                objects = [Base(), Sub()] if base_first else [Sub(), Base()]
+                for obj in objects:
+                    obj.observe("x", listener.hear)
+                for obj in [*objects, Base(), Sub()]:
+                    runs.clear()
+                    obj.x = 1
+                    expected = ["Sub"] * (own_sub and type(obj) is Sub) + ["Base"] * own_base
+                    assert runs == expected
+                assert listener.heard == [("x", 0, 1)] * 2
+
+
+def test_a_mixin_between_a_class_and_its_observed_base_is_called():
+    """The method resolution order of the subclass counts, not that of the base that was observed."""
+
+    class Base(Observable):
+        x: int = 0
+
+    class Upper:
+        def __setattr__(self, name, value):
+            super().__setattr__(name, value.upper() if isinstance(value, str) else value)
+
+    class Sub(Base, Upper):
+        pass
+
+    Base().observe("x", print)
+    obj, listener = Sub(), Listener()
+    obj.x = "a"
+    assert obj.x == "A"
+    obj.observe("x", listener.hear)
+    obj.x = "b"
+    assert listener.heard == [("x", "A", "B")]
+
+
+def test_getattr_of_a_class_is_not_asked():
+    """Values are read past `__getattr__` and `__getattribute__`."""
+
+    class Eager(Observable):
+        x: int
+
+        def __getattr__(self, name):
+            if name == "x":
+                raise RuntimeError(name)
+            raise AttributeError(name)
+
+    obj, listener = Eager(), Listener()
+    obj.observe("x", listener.hear)
+    obj.x = 1
+    assert listener.heard == [("x", MISSING, 1)]
+
+
+# -- comparison -----------------------------------------------------------------------------------------------------------------------
+
+
+class Answers:
+    """Gives any answer to `==`."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def __eq__(self, other):
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+    __hash__ = None
+
+
+class Array(list):
+    """As those of numpy: compared item by item, and no truth value if there is more than one."""
+
+    def __eq__(self, other):
+        return Array(one == two for one, two in zip(self, other, strict=False))
+
+    def __bool__(self):
+        if len(self) == 1:
+            return bool(self[0])
+        raise ValueError("ambiguous")
+
+    __hash__ = None
+
+
+class Scalar:
+    """As `numpy.bool_`: a truth value that is no bool."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __bool__(self):
+        return self.value
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        (float("nan"), float("nan"), True),
+        (1, True, False),
+        ([1], [1], False),
+        (Array([1, 2]), Array([1, 2]), True),
+        (Array([1]), Array([1]), True),
+        (Array([]), Array([]), True),
+        ([Array([1, 2])], [Array([1, 2])], True),
+        (Answers(ValueError()), 1, True),
+        (Answers(RecursionError()), 1, True),
+        (Answers(NotImplemented), 1, True),
+        (Answers(True), 1, False),
+        (Answers(False), 1, True),
+        (Answers(Scalar(True)), 1, False),
+        (Answers(Scalar(False)), 1, True),
+        (Answers(Answers(1)), 1, False),
+    ],
+)
+def test_what_counts_as_a_change(old, new, changed):
+    """Identity, then `==`; what raises or answers with an array is a change."""
+    obj, listener = Plain(), Listener()
+    obj.x = old
+    obj.observe("x", listener.hear)
+    obj.x = old
+    assert listener.heard == []
+    obj.x = new
+    assert [told[0] for told in listener.heard] == ["x"] * changed
+    assert obj.x is new
+
+
+def test_an_interrupted_comparison_is_not_swallowed():
+    """A KeyboardInterrupt in `==` is raised, after the assignment."""
+    obj = Plain()
+    obj.x = Answers(KeyboardInterrupt())
+    obj.observe("x", print)
+    with pytest.raises(KeyboardInterrupt):
+        obj.x = 5
+    assert obj.x == 5
+
+
+# -- connections ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_options_are_those_of_a_signal():
+    """once, priority, owner and weak; the connection knows its source line."""
+    obj, order = Plain(), []
+    owner, kept = Listener(), Listener()
+    obj.observe("x", lambda *told: order.append("low"), priority=-1)
+    connection = obj.observe("x", lambda *told: order.append("once"), once=True)
+    obj.observe("x", lambda *told: order.append("owned"), owner=owner)
+    obj.observe("x", kept.hear, weak=False)
+    obj.observe("x", lambda *told: order.append("high"), priority=1)
+    assert "test_observable.py:" in connection.where
+    heard = kept.heard
+    del kept
+    obj.x = 1
+    assert order == ["high", "once", "owned", "low"]
+    assert not connection.connected
+    del owner, order[:]
+    obj.x = 2
+    assert order == ["high", "low"]
+    assert heard == [("x", 0, 1), ("x", 1, 2)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bound_method_is_weak(kind):
+    """The connection ends with its object."""
+    obj, listener = kind(), Listener()
+    connection = obj.observe("x", listener.hear)
+    del listener
+    assert not connection.connected
+    obj.x = 1
+    assert obj.x == 1
+
+
+def test_disconnecting():
+    """Ends it, also as a context manager and for a while."""
+    obj, listener = Plain(), Listener()
+    with obj.observe("x", listener.hear) as connection:
+        obj.x = 1
+        with connection.block():
+            obj.x = 2
+    obj.x = 3
+    assert listener.heard == [("x", 0, 1)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_closure_over_the_instance_warns(kind):
+    """It would be kept alive."""
+    obj = kind()
+    with pytest.warns(CycleWarning, match="variable 'obj'"):
+        connection = obj.observe("x", lambda *told: obj)
+    connection.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        ((5, print), {}, TypeError, "name must be a str, got 5"),
+        ((None, print), {}, TypeError, "name must be a str, got None"),
+        (("x", 5), {}, TypeError, "receiver must be callable, got 5"),
+        (("x", print), {"priority": "x"}, TypeError, "priority must be an int, got 'x'"),
+        (("x", print), {"once": 1}, TypeError, "once must be True or False, got 1"),
+        (("x", print), {"weak": 1}, TypeError, "weak must be True, False or None, got 1"),
+        (("x", print), {"owner": 5}, TypeError, "owner must be something that can be weakly referenced"),
+        (("x", print), {"sender": 5}, TypeError, "unexpected keyword argument 'sender'"),
+    ],
+)
+def test_wrong_arguments(arguments, options, error, message):
+    """An error that names the argument, the rule and the offender; the instance and its class are as they were."""
+
+    class Fresh(Observable):
+        x: int = 0
+
+    obj = Fresh()
+    with pytest.raises(error, match=message):
+        obj.observe(*arguments, **options)
+    assert vars(obj) == {}
+    assert "__setattr__" not in vars(Fresh)
+
+
+def test_a_coroutine_function_is_refused():
+    """No assignment could await it."""
+
+    async def receiver(name, old, new): ...
+
+    with pytest.raises(TypeError, match="receiver must not be a coroutine function, which an assignment cannot await"):
+        Plain().observe("x", receiver)
+
+
+def test_failures_come_as_one_group_after_the_assignment():
+    """All observers are called, each failure names its observer and the field; a BaseException is raised at once."""
+    obj, listener = Plain(), Listener("name")
+    obj.observe("x", listener.fail)
+    obj.observe("x", listener.hear)
+    obj.observe("x", listener.fail)
+    with pytest.raises(ExceptionGroup, match=r"2 receivers of signal Plain\.x failed") as caught:
+        obj.x = 1
+    assert obj.x == 1
+    assert listener.heard == [("x", 0, 1)]
+    assert "Listener.fail, connected at " in caught.value.exceptions[0].__notes__[0]
+
+    def interrupt(*told):
+        raise KeyboardInterrupt
+
+    obj.observe("x", interrupt, priority=1)
+    with pytest.raises(KeyboardInterrupt):
+        obj.x = 2
+    assert obj.x == 2
+    assert len(listener.heard) == 1
