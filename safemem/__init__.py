@@ -27,6 +27,7 @@ from safemem.cycles.tracebacks import strip_traceback
 from safemem.cycles.tree import TreeNode
 from safemem.errors import CycleWarning, SafememError
 from safemem.observers.connection import Connection
+from safemem.observers.observable import Observable
 from safemem.observers.signal import Signal
 from safemem.weak.callbacks import DeadCallbackError, weak_callback
 from safemem.weak.identity import WeakIdentityDict, WeakIdentitySet
@@ -42,6 +43,7 @@ __all__ = [
     "DeadCallbackError",
     "Disposable",
     "LRUCache",
+    "Observable",
     "RemovalCause",
     "SafememError",
     "Signal",

@@ -19,6 +19,7 @@ PUBLIC = {
     "DeadCallbackError",
     "Disposable",
     "LRUCache",
+    "Observable",
     "RemovalCause",
     "SafememError",
     "Signal",
@@ -48,6 +49,7 @@ PUBLIC = {
 SIGNATURES = {
     "Disposable": "args kwargs",
     "LRUCache": "maxsize getsizeof *, on_remove budget",
+    "Observable": "",
     "Signal": " *, name doc replay",
     "SingleFlight": "",
     "TLRUCache": "maxsize ttu timer getsizeof *, on_remove budget",
