@@ -12,7 +12,7 @@ from types import FunctionType, WrapperDescriptorType
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem.core._owners import Owners
-from safemem.observers.watching import Watch, value_of
+from safemem.observers.watching import MISSING, Watch, is_equal, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_watch", "give_watch", "hook"]
 
+_get: Final = object.__getattribute__
 _set: Final = object.__setattr__
 _made: Final[dict[str, Owners[Watch]]] = {}  # with the first observer: there is a lock in it, and importing makes none
 
@@ -116,9 +117,17 @@ def _setter(cls: type, home: Any) -> Any:
             field = watch.fields.get(name)
             # Of several such functions in a row, in a class and in its base, that of the class tells.
             if field is not None and field._links and type(self) is cls:
-                old = value_of(self, name)
+                try:
+                    old = _get(self, name)
+                except Exception:  # noqa: BLE001 - as in value_of(), without a call
+                    old = MISSING
                 store(self, name, value)
-                watch.changed(field, name, self, old, value if store is _set else value_of(self, name))
+                if store is not _set:
+                    value = value_of(self, name)
+                if watch.open or watch.first:
+                    watch.note(field, name, self, old, value)
+                elif old is not value and not is_equal(old, value):
+                    field.tell(name, old, value)
                 return
         if always or type(self) is cls:
             store(self, name, value)
@@ -140,7 +149,7 @@ def _deleter(cls: type, home: Any) -> Any:
             if field is not None and field._links and type(self) is cls:
                 old = value_of(self, name)
                 remove(self, name)
-                watch.changed(field, name, self, old, value_of(self, name))
+                watch.note(field, name, self, old, value_of(self, name))
                 return
         if always or type(self) is cls:
             remove(self, name)

@@ -13,7 +13,7 @@ from safemem.observers.signal import Signal
 if TYPE_CHECKING:
     from safemem.core._emission import About
 
-__all__ = ["MISSING", "Absent", "FieldSignal", "Watch", "value_of"]
+__all__ = ["MISSING", "Absent", "FieldSignal", "Watch", "is_equal", "value_of"]
 
 ROUNDS: Final = 1000  # how often one assignment may lead to another of the same field
 
@@ -102,8 +102,8 @@ class Watch:
         self.open: list[None] = []  # one for each batch that is on, in whatever thread
         self.first: dict[str, Any] = {}  # the fields that changed in a batch and are not told of yet, with what they were before it
 
-    def changed(self, field: FieldSignal, name: str, obj: Any, old: Any, new: Any) -> None:
-        """Tell of an assignment that has been done, or make a note of it for the end of the batch."""
+    def note(self, field: FieldSignal, name: str, obj: Any, old: Any, new: Any) -> None:
+        """Make a note, for the end of the batch, of an assignment that has been done; or tell of it if there is no batch."""
         first = self.first
         if self.open:
             if old is new:
@@ -118,7 +118,7 @@ class Watch:
             new = value_of(obj, name)
         elif first and name in first:  # its turn is still to come
             return
-        if old is not new and not _is_equal(old, new):
+        if old is not new and not is_equal(old, new):
             field.tell(name, old, new)
 
     def deliver(self, obj: Any) -> None:
@@ -143,7 +143,7 @@ class Watch:
     def _tell(self, obj: Any, name: str, old: Any, failed: list[Exception]) -> None:
         new = value_of(obj, name)
         try:
-            if old is not new and not _is_equal(old, new):
+            if old is not new and not is_equal(old, new):
                 self.fields[name].tell(name, old, new)
         except ExceptionGroup as group:
             failed += group.exceptions
@@ -171,17 +171,17 @@ def value_of(obj: Any, name: str) -> Any:
     """Return the value of a field as it would be read, or MISSING."""
     try:
         return _read(obj, name)
-    except AttributeError:
+    except Exception:  # noqa: BLE001 - an AttributeError, or what a default of the class raises that is no value for an instance
         return MISSING
 
 
-def _is_equal(old: Any, new: Any) -> bool:
+def is_equal(old: Any, new: Any) -> bool:
     """Whether two values are equal and say so plainly: not by raising, and not item by item as arrays do."""
     try:
         answer: Any = old == new
         if answer is True or answer is False:
             return answer
         kind: Any = type(answer)  # pyright: ignore[reportUnknownVariableType]
-        return not hasattr(kind, "__len__") and not hasattr(kind, "__iter__") and bool(answer)
+        return not hasattr(kind, "__len__") and bool(answer)
     except Exception:  # noqa: BLE001 - whatever it is, it does not say that they are equal
         return False

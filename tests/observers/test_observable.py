@@ -192,6 +192,13 @@ def test_setattr_and_delattr_of_the_builtins():
 # -- which are fields -----------------------------------------------------------------------------------------------------------------
 
 
+class Setter:
+    """A descriptor that can be called, and knows of assignment only."""
+
+    def __set__(self, obj, value): ...
+    def __call__(self): ...
+
+
 class Mixin:
     mixed: int = 0
 
@@ -204,6 +211,8 @@ class Many(Mixin, Observable, Generic[T]):
     raising: 1 / 0 = None  # type: ignore[valid-type]
     called: functools.partial = print
     function: t.Callable = lambda self: 1
+    method: t.Callable = str.upper
+    setter: int = Setter()
     per_class: ClassVar[int] = 0
     aliased: PerClass[int] = 0
     dotted: t.ClassVar = 0
@@ -235,7 +244,7 @@ class Override(Many[int]):
     per_class: int = 0
 
 
-FIELDS = ["mixed", "own", "text", "listing", "unknown", "raising", "called", "function", "noted_field"]
+FIELDS = ["mixed", "own", "text", "listing", "unknown", "raising", "called", "function", "method", "noted_field"]
 NO_FIELDS = [
     "per_class",
     "aliased",
@@ -600,6 +609,18 @@ def test_a_bound_method_is_weak(kind):
     assert not connection.connected
     obj.x = 1
     assert obj.x == 1
+
+
+def test_what_is_dead_on_arrival_warns():
+    """A method of an object that nobody holds, or a function that is to be held weakly; not one that somebody holds."""
+    obj, listener = Plain(), Listener()
+    with pytest.warns(RuntimeWarning, match="gone as soon as it is connected"):
+        obj.observe("x", Listener().hear)
+    with pytest.warns(RuntimeWarning, match="gone as soon as it is connected"):
+        obj.observe("x", lambda *told: None, weak=True)
+    obj.observe("x", listener.hear, weak=True)
+    obj.x = 1
+    assert listener.heard == [("x", 0, 1)]
 
 
 def test_disconnecting():
