@@ -79,11 +79,10 @@ def list_all(job: Job, make: Callable[[str, int, Any], Any]) -> Answer:
     count = 0
     for path in job.each(corpus.sample(2_000_000)):
         scopes = list(outline(parse(corpus, path).tree, path, make))
-        for scope in scopes:
-            digest.update(f"{dotted(scope)} {scope.line}\n".encode("utf-8", "backslashreplace"))
+        digest.update("".join(f"{dotted(scope)} {scope.line}\n" for scope in scopes).encode("utf-8", "backslashreplace"))
         count += len(scopes)
         alive = [weakref.ref(scope) for scope in scopes]
-        del scope, scopes
+        del scopes
         left = sum(ref() is not None for ref in alive)
         job.facts[_FACT] = job.facts.get(_FACT, 0) + left
     return {"scopes listed": count, "digest": digest.hexdigest()}
