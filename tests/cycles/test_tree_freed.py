@@ -8,7 +8,7 @@ import pytest
 from helpers.collect import freed_by_count, no_cyclic_garbage
 from helpers.nodes import FROZEN, KINDS, Closing, Plain, Slotted, WithPlace, bush, chain, names
 
-from safemem import Disposable, TreeNode, cached, cached_property, finalize, weak_callback
+from safemem import Disposable, Signal, TreeNode, cached, cached_property, finalize, weak_callback
 from safemem.cycles.kin import homeless
 
 MANY = 100_000
@@ -27,7 +27,9 @@ def test_a_hundred_thousand_nodes(kind, grow):
 
 
 class Busy(Plain):
-    """A node with a cache, a cached property, something to dispose of, a listener and a finaliser."""
+    """A node with a signal, a cache, a cached property, something to dispose of, a listener and a finaliser."""
+
+    renamed = Signal()
 
     def __init__(self, name=None):
         super().__init__(name)
@@ -49,22 +51,25 @@ class Busy(Plain):
 
 @pytest.mark.parametrize("grow", [chain, bush])
 def test_busy_nodes(grow):
-    """Caches, cached properties, disposables, weak callbacks among nodes, and finalisers hold nothing back."""
+    """Signals that nodes hear of each other, caches, cached properties, disposables, weak callbacks, and finalisers hold nothing back."""
     ended = []
     with no_cyclic_garbage(), freed_by_count() as watched:
-        top = grow(Busy, 5_000)
+        top = grow(Busy, MANY)
         for node in top.walk():
             node.twice()
             node.label
             node.part.close()
             if node.parent is not None:
+                node.parent.renamed.connect(node.heard)
+                node.renamed.connect(node.parent.heard)
                 node.parent.listeners.append(weak_callback(node.heard))
                 node.listeners.append(weak_callback(node.parent.heard))
             finalize(node, ended.append, node.name)
             watched.append(weakref.ref(node))
         assert [call() for call in top.listeners] == names(top.children)
+        assert [name for _, name in top.renamed.send()] == names(top.children)
         del top, node
-    assert len(ended) == 5_000
+    assert len(ended) == MANY
 
 
 def test_nodes_that_are_disposable():
