@@ -106,7 +106,7 @@ class Watch:
         """Make a note, for the end of the batch, of an assignment that has been done; or tell of it if there is no batch."""
         first = self.first
         if self.open:
-            if old is new:
+            if old is new or not field:  # nobody listens any more
                 return
             first.setdefault(name, old)
             if self.open:
