@@ -22,9 +22,13 @@ class Link(LinkCore):
     __slots__ = ("__weakref__",)
 
     def target(self) -> Any:
-        """Return what is called, without the object of a bound method."""
-        ref, kept = self.ref, self.kept
-        return ref.target() if type(ref) is Way else self.func or (None if kept is None else kept[1])
+        """Return what is called, without the object of a bound method; None if it has ended."""
+        ref, func = self.ref, self.func
+        if type(ref) is Way:
+            return ref.target()
+        if func is None and (kept := self.kept) is not None:  # blocked
+            return kept[1]
+        return self.func if func is None else func  # it may have come back just now
 
     def receiver(self) -> Any:
         """Return what was connected, or None if it is dead or disconnected."""
@@ -32,8 +36,10 @@ class Link(LinkCore):
         if self.ended or type(ref) is Way:
             return None if self.ended else ref.receiver()
         func = self.target()
-        obj = None if ref is None else ref()
-        return func if ref is None else None if obj is None else rebound(func, obj)
+        if func is None or ref is None:  # the former: another thread has ended it just now
+            return func
+        obj = ref()
+        return None if obj is None else rebound(func, obj)
 
     def describe(self) -> str:
         """Return in words what was connected, and where."""

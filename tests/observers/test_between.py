@@ -120,6 +120,50 @@ def test_disconnecting_at_any_place_of_a_block(how):
     )
 
 
+@pytest.mark.parametrize("ask", ["receiver", "repr", "disconnect", "send"])
+@pytest.mark.parametrize("options", [{}, {"once": True}, {"owner": Listener}], ids=str)
+def test_disconnecting_while_somebody_asks_who_listens(ask, options):
+    """The answer is the receiver or None."""
+    listener = Listener()
+
+    def prepare():
+        changed = Signal()
+        return changed, changed.connect(listener.hear, **options)
+
+    def operate(changed, connection):
+        answer = {
+            "receiver": lambda: connection.receiver in (listener.hear, None),
+            "repr": lambda: "hear" in repr(connection) or "ended" in repr(connection),
+            "disconnect": lambda: changed.disconnect(listener.hear) in (True, False),
+            "send": lambda: changed.send(1) in ([(listener.hear, None)], []),
+        }[ask]
+        assert answer()
+
+    everywhere(prepare, lambda _, connection: connection.disconnect(), operate, lambda _, connection: not connection.connected)
+
+
+@pytest.mark.parametrize("how", ["enter", "exit"])
+def test_blocking_while_somebody_asks_who_listens(how):
+    """A receiver that is blocked, or that is no longer, is connected."""
+
+    def prepare():
+        changed, listener = Signal(), Listener()
+        connection = changed.connect(listener.hear)
+        blocking = connection.block()
+        if how == "exit":
+            blocking.__enter__()
+        return changed, listener, connection, blocking
+
+    def ask(_changed, listener, connection, _blocking):
+        assert connection.receiver == listener.hear
+
+    def change(_changed, _listener, _connection, blocking):
+        blocking.__enter__() if how == "enter" else blocking.__exit__(None, None, None)
+
+    everywhere(prepare, change, ask, ask)
+    everywhere(prepare, ask, change, ask)
+
+
 @pytest.mark.parametrize("options", [{}, {"priority": 1}, {"once": True}, {"owner": Listener}], ids=str)
 def test_changes_at_any_place_of_connecting(options):
     """Another connection, a clearing, an emission: none is lost or undone."""

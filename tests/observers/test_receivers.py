@@ -88,6 +88,24 @@ def test_a_callable_object_is_strong():
     assert heard == [1]
 
 
+def test_a_callable_object_that_is_false():
+    """Is a receiver like any other, and none of its code but the call is run."""
+
+    class Empty:
+        def __call__(self):
+            return "called"
+
+        def __len__(self):
+            raise AssertionError("asked")
+
+    changed, empty = Signal(), Empty()
+    connection = changed.connect(empty)
+    assert changed.send() == [(empty, "called")]
+    assert connection.receiver is empty
+    assert "Empty" in repr(connection)
+    assert changed.disconnect(empty)
+
+
 def test_a_method_of_a_builtin_object_is_strong():
     """A deque stays as long as something is appended to it."""
     changed = Signal()
