@@ -86,7 +86,10 @@ class LinkCore:
         return live
 
     if TYPE_CHECKING:
-        describe: Callable[[], str]  # in words: what was connected, and where
+
+        def describe(self, called: Any) -> str:
+            """Return in words what was connected, and where; `called` is its function, also that of a link that has ended since."""
+            ...
 
 
 class EmissionCore:
@@ -138,14 +141,14 @@ class EmissionCore:
                 obj = None  # a receiver lives no longer than the call because of us
             except Exception as error:  # noqa: BLE001 - raised below, with those of the others
                 obj = None
-                blame(error, link, self._about.title())
+                blame(error, link, self._about.title(), func)
                 if errors is None:
                     errors = [error]
                 else:
                     errors.append(error)
             except BaseException as error:
                 obj = None
-                blame(error, link, self._about.title())
+                blame(error, link, self._about.title(), func)
                 if errors is not None:
                     remember(error, errors, self._about.title())
                     errors = None

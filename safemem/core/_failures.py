@@ -12,11 +12,17 @@ __all__ = ["blame", "failure", "remember"]
 E = Any
 
 
-def blame(error: BaseException, link: LinkCore, name: str) -> None:
-    """Note on an exception whose it is; an exception that comes again has the note already."""
-    note = f"raised by {link.describe()}, a receiver of {name}"
-    if note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
+def blame(error: BaseException, link: LinkCore, name: str, called: Any) -> None:
+    """Note on an exception whose it is; an exception that comes again has the note already.
+
+    `called` is what the link had called, which may have ended its connection since.
+    """
+    note = f"raised by {link.describe(called)}, a receiver of {name}"
+    try:
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+    except Exception:  # noqa: BLE001, S110 - it takes no notes, and is raised all the same, with those of the others
+        pass
 
 
 def failure(name: str, errors: list[Exception], results: list[Any] | None) -> ExceptionGroup[Exception]:

@@ -131,13 +131,15 @@ title_of(Emission *self)
     return title;
 }
 
-/* Note whose the exception is that is set, and put it to the others, so that the emission can go on: 0. -1: it is one that ends it, and set. */
+/* Note whose the exception is that is set, and put it to the others, so that the emission can go on: 0. -1: it is one that ends it, and set.
+   What the link has called is given away. */
 static NOINLINE int
-collect_failure(Emission *self, PyObject *link, PyObject **errors)
+collect_failure(Emission *self, PyObject *link, PyObject *called, PyObject **errors)
 {
     State *state = self->state;
     PyObject *error = take_error(), *title = title_of(self);
-    PyObject *done = title == NULL ? NULL : PyObject_CallFunctionObjArgs(state->blame, error, link, title, NULL);
+    PyObject *done = title == NULL ? NULL : PyObject_CallFunctionObjArgs(state->blame, error, link, title, called, NULL);
+    Py_DECREF(called);
     if (done != NULL && PyErr_GivenExceptionMatches(error, PyExc_Exception)) {
         if (*errors == NULL) {
             *errors = PyList_New(0);
@@ -195,37 +197,40 @@ link_object(PyObject *ref)
     return object;
 }
 
-/* Call one receiver: 1, or 0 if it is there no more, or -1. */
+/* Call one receiver: 1, or 0 if it is there no more, or -1, and then give out what was called. */
 static inline int
-call_link(Link *link, Arguments *arguments)
+call_link(Link *link, Arguments *arguments, PyObject **called)
 {
-    PyObject *func = take_field(link, &link->func);
+    PyObject *func = take_field(link, &link->func), *result = NULL;
     if (func == Py_None) {
         Py_DECREF(func);
         return 0;
     }
-    PyObject *ref = take_field(link, &link->ref), *result;
+    PyObject *ref = take_field(link, &link->ref);
     if (ref == Py_None) {
         result = PyObject_Vectorcall(func, arguments->at + 2, (size_t)arguments->count | PY_VECTORCALL_ARGUMENTS_OFFSET, arguments->names);
     }
     else {
         PyObject *object = link_object(ref);
-        Py_DECREF(ref);
-        if (object == NULL) {
-            Py_DECREF(func);
-            return PyErr_Occurred() ? -1 : 0;
+        if (object != NULL) {
+            arguments->at[1] = object;
+            result = PyObject_Vectorcall(func, arguments->at + 1, (size_t)(arguments->count + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, arguments->names);
+            Py_DECREF(object); /* it lives no longer than the call because of us */
         }
-        arguments->at[1] = object;
-        result = PyObject_Vectorcall(func, arguments->at + 1, (size_t)(arguments->count + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, arguments->names);
-        Py_DECREF(object); /* it lives no longer than the call because of us */
-        Py_XDECREF(result);
-        Py_DECREF(func);
-        return result == NULL ? -1 : 1;
+        else if (!PyErr_Occurred()) {
+            Py_DECREF(ref);
+            Py_DECREF(func);
+            return 0;
+        }
     }
     Py_DECREF(ref);
-    Py_XDECREF(result);
+    if (UNLIKELY(result == NULL)) {
+        *called = func;
+        return -1;
+    }
+    Py_DECREF(result);
     Py_DECREF(func);
-    return result == NULL ? -1 : 1;
+    return 1;
 }
 
 static inline int
@@ -248,10 +253,11 @@ call_links(Emission *self, PyObject *links, Arguments *arguments)
             result = -1;
             break;
         }
-        int called = call_link((Link *)link, arguments);
-        stale |= called == 0;
-        if (UNLIKELY(called < 0)) {
-            result = collect_failure(self, link, &errors);
+        PyObject *called = NULL;
+        int outcome = call_link((Link *)link, arguments, &called);
+        stale |= outcome == 0;
+        if (UNLIKELY(outcome < 0)) {
+            result = collect_failure(self, link, called, &errors);
         }
     }
     if (result == 0 && UNLIKELY(stale)) {

@@ -107,7 +107,7 @@ class _Call:
     def tell(self, results: list[Any] | None, errors: list[Exception], signal: SignalCore) -> None:
         """Add what came of it to one of the lists."""
         if self.error is not None:
-            blame(self.error, self.link, signal._about.title())
+            blame(self.error, self.link, signal._about.title(), self.receiver)
             errors.append(self.error)
         elif results is not None:
             results.append((self.receiver, self.result))
@@ -171,7 +171,7 @@ def _chain(error: BaseException, calls: list[_Call], signal: SignalCore) -> None
         if failed:
             for call in calls:
                 if call.error is not None:
-                    blame(call.error, call.link, signal._about.title())
+                    blame(call.error, call.link, signal._about.title(), call.receiver)
             remember(error, failed, signal._about.title())
     finally:
         del error, failed

@@ -41,10 +41,11 @@ class Link(LinkCore):
         obj = ref()
         return None if obj is None else rebound(func, obj)
 
-    def describe(self) -> str:
-        """Return in words what was connected, and where."""
-        target = self.target()
-        return f"{'a receiver' if target is None else name_of(target)}, connected at {place_of(self.origin)}"
+    def describe(self, called: Any) -> str:
+        """Return in words what was connected, and where; `called` is its function, also that of a link that has ended since."""
+        ref = self.ref
+        name = ref.name() if type(ref) is Way else name_of(called, ref)
+        return f"{name}, connected at {place_of(self.origin)}"
 
 
 def place_of(origin: Origin) -> str:

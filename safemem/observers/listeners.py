@@ -93,10 +93,10 @@ class SignalCore(EmissionCore):
                     if results is not None:
                         results.append((receiver, result))
                 except Exception as error:  # noqa: BLE001 - the caller raises it, with those of the others
-                    blame(error, link, self._about.title())
+                    blame(error, link, self._about.title(), func)
                     errors.append(error)
                 except BaseException as error:
-                    blame(error, link, self._about.title())
+                    blame(error, link, self._about.title(), func)
                     if errors:
                         remember(error, errors, self._about.title())
                     raise

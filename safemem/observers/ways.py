@@ -44,7 +44,7 @@ class Way:
     A link has it in place of a weak reference: called, it returns itself, or None once its end is dead.
     """
 
-    __slots__ = ("__weakref__", "awaited", "claim", "func", "obj", "owner", "sender", "tie")
+    __slots__ = ("__weakref__", "_name", "awaited", "claim", "func", "obj", "owner", "sender", "tie")
 
     def __init__(self, func: Any, obj: weakref.ref[Any] | None, owner: Any, sender: Any, *, once: bool, awaited: bool) -> None:
         self.func = func
@@ -54,6 +54,7 @@ class Way:
         self.claim = [True] if once else None  # whoever pops it is the one that calls
         self.awaited = awaited
         self.tie: weakref.ref[Tie] | None = None
+        self._name = "a receiver"
         keeper = sender if owner is None else owner
         if keeper is not None and obj is None:
             self._leave_with(keeper)
@@ -121,8 +122,14 @@ class Way:
         """Call the receiver in an emission from no particular sender: what stands in a link in place of a function."""
         return self.run(None, args, kwargs)
 
+    def name(self) -> str:
+        """Return what to call the receiver in a message."""
+        target = self.target()
+        return self._name if target is None else name_of(target, self.obj)
+
     def let_go(self) -> None:
         """Let go of the callable; the way leads nowhere any more."""
+        self._name = self.name()  # the call that is under way may fail
         tie = None if self.tie is None else self.tie()
         self.func = None
         if tie is not None:
@@ -138,8 +145,10 @@ def rebound(func: Any, obj: Any) -> Any:
     return MethodType(func, obj) if bind is None else bind(func, obj, type(obj))
 
 
-def name_of(receiver: Any) -> str:
-    """Return what to call a receiver in a message; none of its code is run."""
+def name_of(receiver: Any, obj: weakref.ref[Any] | None = None) -> str:
+    """Return what to call a receiver in a message, or a function with the object it is called with; none of its code is run."""
+    if receiver is call and obj is not None:  # a callable that is held weakly itself
+        return name_of(obj())
     if isinstance(receiver, MethodType):
         return name_of(receiver.__func__)
     if isinstance(receiver, partial):

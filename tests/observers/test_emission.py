@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import asyncio
 import random
+import re
 import traceback
 import weakref
 from pathlib import Path
@@ -117,6 +119,77 @@ def test_every_receiver_runs_and_failures_come_as_one_group():
     assert caught.value.exceptions[0].__notes__ == [
         f"raised by Listener.fail, connected at {__file__}:{line}, a receiver of signal 'changed'"
     ]
+
+
+@pytest.mark.parametrize("how", ["emit", "send", "aemit"])
+@pytest.mark.parametrize("options", [{}, {"once": True}, {"owner": Listener}, {"weak": True}], ids=str)  # a class lives long enough
+@pytest.mark.parametrize("ending", [False, True])
+def test_a_receiver_is_named_even_if_its_connection_has_ended(how, options, ending):
+    """As that of one that is called once has, and that of one that disconnects itself before it fails."""
+
+    class Callable:
+        def __call__(self):
+            if ending:
+                connections[0].disconnect()
+            raise ValueError
+
+    def fail():
+        Callable()()
+
+    bad, changed, connections = Callable(), Signal(), []
+    for receiver, name in ((fail, "fail"), (bad, "Callable")):
+        connections[:] = [changed.connect(receiver, **options)]
+        with pytest.raises(ExceptionGroup) as caught:
+            asyncio.run(changed.aemit()) if how == "aemit" else getattr(changed, how)()
+        assert re.match(
+            rf"raised by .*{name}, connected at {re.escape(__file__)}:\d+, a receiver of", caught.value.exceptions[0].__notes__[0]
+        )
+        changed.clear()
+
+
+class TakesNoNotes(Exception):
+    def add_note(self, note):
+        raise RuntimeError(note)
+
+
+class HasOtherNotes(Exception):
+    def __init__(self):
+        self.__notes__ = "mine"
+
+
+@pytest.mark.parametrize("how", ["emit", "send", "aemit"])
+@pytest.mark.parametrize("kind", [TakesNoNotes, HasOtherNotes])
+def test_an_exception_that_takes_no_notes(how, kind):
+    """Is raised with those of the others, and all receivers are called."""
+    changed, error, heard = Signal(), kind(), []
+
+    def fail():
+        raise error
+
+    changed.connect(fail)
+    changed.connect(lambda: heard.append(1))
+    with pytest.raises(ExceptionGroup) as caught:
+        asyncio.run(changed.aemit()) if how == "aemit" else getattr(changed, how)()
+    assert caught.value.exceptions[0] is error
+    assert heard == [1]
+
+
+class EndsAll(BaseException):
+    def add_note(self, note):
+        raise RuntimeError(note)
+
+
+@pytest.mark.parametrize("how", ["emit", "send"])
+def test_what_ends_an_emission_and_takes_no_notes(how):
+    """Is raised, and nothing in its place."""
+    changed = Signal()
+
+    def fail():
+        raise EndsAll
+
+    changed.connect(fail)
+    with pytest.raises(EndsAll):
+        getattr(changed, how)()
 
 
 def connect_line(text):
