@@ -6,6 +6,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from safemem.core import EmissionCore, new_lock
+from safemem.core._emission import About
 from safemem.core._failures import blame, failure, remember
 from safemem.observers.ways import SKIPPED, Way, rebound
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
     from safemem.observers.links import Link
 
-__all__ = ["SignalCore"]
+__all__ = ["NAMELESS", "SignalCore"]
 
+NAMELESS: Final = About(None, None, replay=False)  # of signals whose __init__ was never run
 _locks: Final[dict[str, RLock]] = {}
 
 
@@ -39,6 +41,7 @@ class SignalCore(EmissionCore):
         if not _locks:
             SignalCore._lock = _locks.setdefault("signals", new_lock())
         self = super().__new__(cls)
+        self._about = NAMELESS
         self._emitter = None
         return self
 

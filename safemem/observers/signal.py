@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 import sys
 import weakref
 from functools import partial
@@ -18,7 +17,7 @@ from safemem.observers.connection import Connection, connection_of
 from safemem.observers.holding import Muting, Pause
 from safemem.observers.linking import MARKS, UNUSUAL, check_callable, check_options, is_weak, leads_to, link_to
 from safemem.observers.links import Link
-from safemem.observers.listeners import SignalCore
+from safemem.observers.listeners import NAMELESS, SignalCore
 from safemem.observers.special import Declared, Memory, Special, call_link
 from safemem.observers.waiting import wait_in_task, wait_in_thread
 
@@ -97,6 +96,8 @@ class Signal(SignalCore, Generic[P]):
     def __set_name__(self, owner: type, name: str) -> None:
         if self._owners is not None:  # a second name for the same thing
             return
+        if self._about is NAMELESS:
+            self._about = About(None, None, replay=False)
         about = self._about
         about.owner, about.attribute = owner.__qualname__, name
         self._owners = Owners(f"@signal {owner.__module__}.{owner.__qualname__}.{name}")
@@ -124,8 +125,10 @@ class Signal(SignalCore, Generic[P]):
         found: Self | None = owners.find(instance)
         if found is not None:
             return found
-        signal = type(self).__new__(type(self))
+        signal = SignalCore.__new__(type(self))
         signal._make(self._about)
+        if type(self).__dictoffset__:  # of a subclass
+            vars(signal).update(vars(self))
         signal._emitter = weakref.ref(instance)
         return owners.give(instance, signal)  # type: ignore[no-any-return]
 
@@ -411,21 +414,20 @@ class Signal(SignalCore, Generic[P]):
         count = len(self)
         return f"<{type(self).__name__} {title}{of}, {count} receiver{'' if count == 1 else 's'}>"
 
-    def __copy__(self) -> Self:
-        """Return a signal of the same name that nobody listens to."""
-        return self.__deepcopy__({})
-
-    def __deepcopy__(self, _memo: dict[int, Any]) -> Self:
-        other = type(self).__new__(type(self))
-        other.__setstate__((self._about.name, self._about.doc, self._about.replay))
-        return other
-
     def __reduce__(self) -> tuple[Any, ...]:
-        # Made without calling __init__, which a subclass may have changed.
-        return copyreg.__newobj__, (type(self),), (self._about.name, self._about.doc, self._about.replay)  # type: ignore[attr-defined]
+        # What a copy or a pickle is: a signal of the same name that nobody listens to.
+        attributes = vars(self) if type(self).__dictoffset__ else None
+        return _made, (type(self),), (self._about.name, self._about.doc, self._about.replay, attributes)
 
-    def __setstate__(self, state: tuple[str | None, str | None, bool]) -> None:
+    def __setstate__(self, state: tuple[str | None, str | None, bool, dict[str, Any] | None]) -> None:
         self._make(About(state[0], state[1], replay=state[2]))
+        if state[3]:
+            vars(self).update(state[3])
+
+
+def _made(kind: type[Signal[...]]) -> Signal[...]:
+    """Return a new signal, without calling __new__ and __init__, which a subclass may have changed."""
+    return SignalCore.__new__(kind)
 
 
 class _Doc:

@@ -415,6 +415,67 @@ def test_a_subclass_of_signal():
     assert type(copy.copy(speaker.said)) is Loud
 
 
+class Labelled(Signal):
+    """Takes an argument, and has attributes."""
+
+    def __new__(cls, label):
+        return super().__new__(cls)
+
+    def __init__(self, label):
+        super().__init__(name="labelled")
+        self.label = label
+
+
+class Uninitialised(Signal):
+    """Does not do what it should."""
+
+    __slots__ = ()
+
+    def __init__(self, *_options):
+        """Leave out the base's."""
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda signal: pickle.loads(pickle.dumps(signal))], ids=["copy", "deepcopy", "pickle"]
+)
+def test_a_subclass_with_arguments_and_attributes(duplicate):
+    """The signals of instances, and copies, have the attributes, and are made without calling anything of the subclass."""
+
+    class Speaker:
+        said: Labelled = Labelled(["loud"])
+
+    one, two, heard = Speaker(), Speaker(), []
+    assert one.said.label is two.said.label is Speaker.said.label
+    one.said.label = "quiet"
+    assert two.said.label == ["loud"]
+    two.said.connect(heard.append)
+    other = duplicate(two.said)
+    assert (other.label, other.name, len(other), type(other)) == (["loud"], "labelled", 0, Labelled)
+    assert (other.label is two.said.label) == (duplicate is copy.copy)
+    two.said.emit(1)
+    assert heard == [1]
+
+
+def test_a_subclass_that_does_not_call_the_base():
+    """Works; each declaration still has the name of its own attribute."""
+
+    class Speaker:
+        one: Uninitialised = Uninitialised(1)
+        two: Uninitialised = Uninitialised(2)
+
+    alone, speaker, heard = Uninitialised(), Speaker(), []
+    for changed in (alone, speaker.one, speaker.two, copy.copy(alone)):
+        connection = changed.connect(heard.append)
+        assert connection.connected
+        changed.emit(1)
+        changed.connect(Listener().fail, weak=False)
+        with pytest.raises(ExceptionGroup, match="1 receiver of"):
+            changed.emit(2)
+    assert heard == [1, 2] * 4
+    assert "without a name" in repr(alone)
+    assert (speaker.one.name, speaker.two.name, alone.name) == ("one", "two", None)
+
+
 def test_what_inspection_shows():
     """Names, documentation, kind, and who is connected."""
 
