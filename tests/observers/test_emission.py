@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import asyncio
+import inspect
 import random
 import re
 import traceback
