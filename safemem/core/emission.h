@@ -85,7 +85,7 @@ put_field(void *object, PyObject **field, PyObject *value)
     (void)object;
     Py_BEGIN_CRITICAL_SECTION(object);
     old = *field;
-    *field = Py_NewRef(value);
+    STORE_RELAXED(field, Py_NewRef(value)); /* there are readers that compare only */
     Py_END_CRITICAL_SECTION();
     Py_XDECREF(old);
 }
@@ -233,22 +233,28 @@ call_link(Link *link, Arguments *arguments, PyObject **called)
     return 1;
 }
 
+static void link_dealloc(PyObject *);
+
+/* Whether it is a link, of a class of our own most of the time; asks nothing that goes when the module is collected. */
 static inline int
-is_link(PyTypeObject *type, PyObject *object)
+is_link(PyObject *object)
 {
-    return LIKELY(Py_TYPE(object)->tp_base == type) || PyObject_TypeCheck(object, type);
+    PyTypeObject *type = Py_TYPE(object);
+    while (type != NULL && type->tp_dealloc != link_dealloc) {
+        type = type->tp_base;
+    }
+    return type != NULL;
 }
 
 /* Call the receivers of these links. */
 static int
 call_links(Emission *self, PyObject *links, Arguments *arguments)
 {
-    PyTypeObject *link_type = self->state->link_type;
     PyObject *errors = NULL;
     int stale = 0, result = 0;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(links) && result == 0; i++) {
         PyObject *link = PyTuple_GET_ITEM(links, i);
-        if (UNLIKELY(!is_link(link_type, link))) {
+        if (UNLIKELY(!is_link(link))) {
             PyErr_Format(PyExc_TypeError, "a link must be a Link, got %R", link);
             result = -1;
             break;
@@ -369,12 +375,12 @@ may_follow(Link *last, Link *link)
 
 /* The links with one more at their end, a new reference; NULL: its place is elsewhere, or an exception is set. */
 static PyObject *
-appended(Emission *self, PyObject *links, PyObject *link)
+appended(PyObject *links, PyObject *link)
 {
     Py_ssize_t count = PyTuple_GET_SIZE(links);
     if (count > 0) {
         PyObject *last = PyTuple_GET_ITEM(links, count - 1);
-        int ended = is_link(self->state->link_type, last) && LOAD_RELAXED(&((Link *)last)->ended);
+        int ended = is_link(last) && LOAD_RELAXED(&((Link *)last)->ended);
         if (ended && count == 1) { /* the commonest case of what `_prune` does */
             count = 0;
         }
@@ -414,14 +420,14 @@ static PyObject *
 emission_append(PyObject *op, PyObject *link)
 {
     Emission *self = (Emission *)op;
-    if (!is_link(self->state->link_type, link)) {
+    if (!is_link(link)) {
         PyErr_Format(PyExc_TypeError, "a link must be a Link, got %R", link);
         return NULL;
     }
     for (;;) {
         PyObject *links = take_field(self, &self->links), *fresh = NULL;
-        if (LOAD_RELAXED(&self->special) == Py_None && PyTuple_GET_SIZE(links) < self->limit) { /* else its place is not just at the end */
-            fresh = appended(self, links, link);
+        if (LOAD_RELAXED(&self->special) == Py_None && PyTuple_GET_SIZE(links) < LOAD_RELAXED(&self->limit)) { /* else its place is not just at the end */
+            fresh = appended(links, link);
         }
         int done = fresh != NULL && swap_links(self, links, fresh);
         int again = fresh != NULL && !done;
@@ -502,9 +508,9 @@ static int
 link_clear(PyObject *op)
 {
     Link *self = (Link *)op;
+    Py_CLEAR(self->kept); /* first, so that no finaliser can put the function back by ending a block */
     Py_CLEAR(self->func);
     Py_CLEAR(self->ref);
-    Py_CLEAR(self->kept);
     return 0;
 }
 
@@ -563,6 +569,12 @@ link_end(PyObject *op, PyObject *Py_UNUSED(none))
     return PyBool_FromLong(live);
 }
 
+static PyObject *
+link_get_ended(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(LOAD_RELAXED(&((Link *)op)->ended));
+}
+
 static PyMethodDef link_methods[] = {
     {"live", link_live, METH_NOARGS, "Whether the receiver may ever be called again."},
     {"end", link_end, METH_NOARGS, "Switch the link off for good, and let go of the receiver; return whether it was live."},
@@ -574,12 +586,8 @@ static PyGetSetDef link_fields[] = {
     {"ref", get_field, set_field, NULL, (void *)offsetof(Link, ref)},
     {"origin", get_field, NULL, NULL, (void *)offsetof(Link, origin)},
     {"kept", get_field, set_field, NULL, (void *)offsetof(Link, kept)},
+    {"ended", link_get_ended, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMemberDef link_members[] = {
-    {"ended", T_BOOL, offsetof(Link, ended), 0, NULL},
-    {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot link_slots[] = {
@@ -590,7 +598,6 @@ static PyType_Slot link_slots[] = {
     {Py_tp_clear, link_clear},
     {Py_tp_methods, link_methods},
     {Py_tp_getset, link_fields},
-    {Py_tp_members, link_members},
     {0, NULL},
 };
 
@@ -689,6 +696,28 @@ emission_get_links(PyObject *op, void *Py_UNUSED(closure))
     return take_field(op, &((Emission *)op)->links);
 }
 
+/* `_limit`, which one thread may set while another one reads it. */
+static int
+emission_set_limit(PyObject *op, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL || !PyLong_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "_limit must be an int");
+        return -1;
+    }
+    Py_ssize_t limit = PyLong_AsSsize_t(value);
+    if (limit == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    STORE_RELAXED(&((Emission *)op)->limit, limit);
+    return 0;
+}
+
+static PyObject *
+emission_get_limit(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSsize_t(LOAD_RELAXED(&((Emission *)op)->limit));
+}
+
 static PyMethodDef emission_methods[] = {
     {"emit", (PyCFunction)(void (*)(void))emission_emit, METH_FASTCALL | METH_KEYWORDS, emit_doc},
     {"_append", emission_append, METH_O, NULL},
@@ -701,12 +730,8 @@ static PyGetSetDef emission_fields[] = {
     {"_special", get_field, set_field, NULL, (void *)offsetof(Emission, special)},
     {"_owners", get_field, set_field, NULL, (void *)offsetof(Emission, owners)},
     {"_about", get_field, set_field, NULL, (void *)offsetof(Emission, about)},
+    {"_limit", emission_get_limit, emission_set_limit, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMemberDef emission_members[] = {
-    {"_limit", T_PYSSIZET, offsetof(Emission, limit), 0, NULL},
-    {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot emission_slots[] = {
@@ -718,7 +743,6 @@ static PyType_Slot emission_slots[] = {
     {Py_tp_descr_get, emission_get},
     {Py_tp_methods, emission_methods},
     {Py_tp_getset, emission_fields},
-    {Py_tp_members, emission_members},
     {0, NULL},
 };
 

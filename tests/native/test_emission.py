@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.collect import Thing, collector_off
+from helpers.isolate import assert_clean, run_script
 from helpers.recorder import unraisable
 
 from safemem import Signal
-from safemem.core import _native
+from safemem.core import _emission, _native
 from safemem.observers.links import Link
 
 testcapi = pytest.importorskip("_testcapi", reason="part of CPython's own tests")
@@ -66,6 +69,19 @@ def test_private_methods_survive_wrong_arguments(misuse: str) -> None:
     core._limit = 8
     assert core._append(Link(print, None, ORIGIN)) is True
     assert len(core._links) == 1
+
+
+def test_what_help_shows() -> None:
+    """The docstring and the parameters of the pure core's."""
+    pure = _emission.EmissionCore
+    assert inspect.getdoc(Signal.emit) == inspect.getdoc(pure.emit)
+    for shown, reference in ((Signal.emit, pure.emit), (Signal().emit, pure().emit)):
+        assert str(inspect.signature(shown)) == str(inspect.signature(reference)).replace(": 'Any'", "").replace(" -> 'None'", "")
+
+
+def test_late() -> None:
+    """Finalisers may emit while the collector takes the module apart, and at the end of a process: the receivers are called."""
+    assert_clean(run_script(Path(__file__).parent / "scripts" / "late_signals.py", SAFEMEM_PURE="0"))
 
 
 def test_a_bare_core() -> None:
