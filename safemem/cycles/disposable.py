@@ -234,22 +234,27 @@ def _close_synchronously(
         errors.append(error)
     state.closed = True
     while state.owned:
-        try:
-            owned = state.owned.pop()
-        except IndexError:  # another thread took back what it came too late to own
-            break
-        if owned.later and (wait or not owned.at_once):
-            waiting.append(owned.aclose if wait else owned)
-            continue
-        try:
-            pending = owned.close(self)
+        try:  # around the loop too: a KeyboardInterrupt may come at any moment, and must not keep the rest from being closed
+            while state.owned:
+                _close_latest(self, state, waiting, wait=wait)
         except BaseException as error:  # noqa: BLE001
             errors.append(error)
-            continue
-        if pending is not None:
-            waiting.append(_Pending(pending) if wait else _abandoned(owned, pending))
     _clear(self, errors)
     return waiting
+
+
+def _close_latest(self: Disposable, state: Disposal, waiting: list[Any], *, wait: bool) -> None:
+    """Close what was owned last, or note it among what waits."""
+    try:
+        owned = state.owned.pop()
+    except IndexError:  # another thread took back what it came too late to own
+        return
+    if owned.later and (wait or not owned.at_once):
+        waiting.append(owned.aclose if wait else owned)
+        return
+    pending = owned.close(self)
+    if pending is not None:
+        waiting.append(_Pending(pending) if wait else _abandoned(owned, pending))
 
 
 class _Pending:

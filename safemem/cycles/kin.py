@@ -66,7 +66,7 @@ class Kin(weakref.ref[Any]):
 
 
 class _Structure:
-    """What is common to all trees: how many changes there were."""
+    """What is common to all trees: how many changes there were, new records among them."""
 
     __slots__ = ("changes",)
 
@@ -121,9 +121,14 @@ def _make_kin(node: Any) -> Kin:
         kin = Kin(node) if at_home else Kin(node, forget)
         kin.children = none
         kin.parent = None
-        made = find_kin(node)  # by another thread, or by a finaliser that ran just now
-        if made is not None:
-            return made
+        while True:
+            seen = structure.changes
+            made = find_kin(node)  # by another thread, or by a finaliser that ran just now
+            if made is not None:
+                return made
+            if structure.changes == seen:
+                break
+        structure.changes = seen + 1
         if at_home:
             write(node, "_safemem_tree", kin)
         else:
@@ -228,7 +233,8 @@ def append_homeless(node: Any, child: Any) -> bool:
         home = kin_of(node)
     siblings = home.children if home.children is not none else first(home, node)
     with _lock or _the_lock():  # whether there is a record and making it the record are two steps here
-        if weakref.getweakrefcount(child) > 1 or child is node:
+        seen = structure.changes
+        if weakref.getweakrefcount(child) > 1 or child is node or structure.changes != seen:
             return False
         homeless.add(new)
     if new.parent is not None or new.children is not none:  # type: ignore[redundant-expr] # another thread was quicker
@@ -277,12 +283,15 @@ def _refuse_circle(line: list[Any], child: Any) -> None:
 
 
 def _place_of(child: Any, siblings: list[Any]) -> int:
-    """Return where the child is, by identity: the two ends first, then all of them, at the speed of the interpreter's own loops."""
-    if siblings[-1] is child:
+    """Return where the child is, by identity: the two ends first, then all of them, at the speed of the interpreter's own loops.
+
+    -1 if it is not here: it has left just now, and whoever asked will find that the trees have changed.
+    """
+    if siblings and siblings[-1] is child:
         return len(siblings) - 1
-    if siblings[0] is child:
+    if siblings and siblings[0] is child:
         return 0
-    return next(compress(count(), map(is_, siblings, repeat(child))))
+    return next(compress(count(), map(is_, siblings, repeat(child))), -1)
 
 
 def _clamp(index: int | None, length: int) -> int:

@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 import pytest
 from helpers.collect import freed_by_count, no_cyclic_garbage
 from helpers.forks import forks, in_child
+from helpers.interject import Striker
 from helpers.isolate import assert_clean, run_code
 from helpers.recorder import unraisable
 from helpers.threads import run_threads, switching_often, until
@@ -453,6 +454,32 @@ class TestErrors:
         with pytest.raises(kind) as caught:
             alone.close()
         assert caught.value.__cause__ is None
+
+    def test_interrupts(self):
+        """Wherever Ctrl-C comes, at most the one that was just being closed is missed, and the interrupt is raised."""
+        from safemem.cycles import disposable, disposal
+
+        for at in range(200):
+            log: list[Any] = []
+            thing = Plain(log)
+            for number in range(4):
+                thing.own(Resource(log, number))
+            striker = Striker(at, files={disposable.__file__, disposal.__file__})
+            state = disposal.disposal_of(thing)
+            state.ticket.clear()  # closing has begun
+            errors: list[BaseException] = []
+            try:
+                striker.run(
+                    lambda thing=thing, state=state, errors=errors: disposable._close_synchronously(thing, state, errors, wait=False)
+                )
+            except KeyboardInterrupt as error:
+                errors.append(error)
+            if not striker.struck:
+                break
+            assert [type(error) for error in errors] == [KeyboardInterrupt]
+            if "dispose" in log:
+                assert len(log) >= 4, log
+        assert at > 20
 
     def test_the_exception_on_its_way_goes_on(self):
         """At the end of a block it is raised, with a note for each error of closing."""

@@ -377,6 +377,11 @@ def test_nested():
             pass
         with pytest.raises(AssertionError, match=r"\(1 object: 1 Node\)"), no_cycles():
             one()
+    with pytest.raises(AssertionError, match=r"\(1 object: 1 Small\)"), no_cycles():
+        with pytest.raises(AssertionError), no_cycles():
+            one()
+        slot()
+        gc.collect()
     guard = no_cycles()
     with pytest.raises(AssertionError, match="Small"), guard:
         slot()
