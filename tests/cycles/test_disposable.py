@@ -459,7 +459,7 @@ class TestErrors:
         """Wherever Ctrl-C comes, at most the one that was just being closed is missed, and the interrupt is raised."""
         from safemem.cycles import disposable, disposal
 
-        for at in range(200):
+        for at in [1000, *range(200)]:  # the first time some interpreters do not tell of single instructions
             log: list[Any] = []
             thing = Plain(log)
             for number in range(4):
@@ -474,8 +474,10 @@ class TestErrors:
                 )
             except KeyboardInterrupt as error:
                 errors.append(error)
-            if not striker.struck:
+            if not striker.struck and at < 1000:
                 break
+            if at == 1000:
+                continue
             assert [type(error) for error in errors] == [KeyboardInterrupt]
             if "dispose" in log:
                 assert len(log) >= 4, log
