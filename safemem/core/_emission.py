@@ -167,12 +167,14 @@ class EmissionCore:
         """Put a link last, if nothing is special about the signal and the place is its own; return whether that was done."""
         with self._lock:
             links = self._links
-            if not links or (len(links) == 1 and links[0].ended):  # the latter is the commonest case of what `_prune` does
-                new = (link,)
-            elif len(links) >= self._limit or links[-1].ended or links[-1].origin[0] < link.origin[0]:
+            if len(links) >= self._limit:
                 return False
-            else:
-                new = (*links, link)
+            kept = links
+            while kept and kept[-1].ended:  # the commonest case of what `_prune` does
+                kept = kept[:-1]
+            if kept and kept[-1].origin[0] < link.origin[0]:
+                return False
+            new = (*kept, link)
             if self._special is None and self._links is links:  # a finaliser or a signal handler may have come in between
                 self._links = new
                 return True

@@ -14,7 +14,10 @@ typedef struct {
     PyObject_HEAD
     PyObject *func; /* None while the link is switched off */
     PyObject *ref;
-    PyObject *origin; /* a tuple, the first of which is the priority */
+    PyObject *priority; /* this and what follows is the origin, which is read without a question */
+    PyObject *code;
+    PyObject *about;
+    int instruction;
     PyObject *kept;
     char ended;
 } Link;
@@ -369,8 +372,7 @@ emission_get(PyObject *op, PyObject *instance, PyObject *Py_UNUSED(type))
 static int
 may_follow(Link *last, Link *link)
 {
-    PyObject *before = PyTuple_GET_ITEM(last->origin, 0), *priority = PyTuple_GET_ITEM(link->origin, 0);
-    return before == priority ? 1 : PyObject_RichCompareBool(before, priority, Py_GE); /* of ints */
+    return last->priority == link->priority ? 1 : PyObject_RichCompareBool(last->priority, link->priority, Py_GE); /* of ints */
 }
 
 /* The links with one more at their end, a new reference; NULL: its place is elsewhere, or an exception is set. */
@@ -378,15 +380,15 @@ static PyObject *
 appended(PyObject *links, PyObject *link)
 {
     Py_ssize_t count = PyTuple_GET_SIZE(links);
-    if (count > 0) {
+    while (count > 0) {
         PyObject *last = PyTuple_GET_ITEM(links, count - 1);
-        int ended = is_link(last) && LOAD_RELAXED(&((Link *)last)->ended);
-        if (ended && count == 1) { /* the commonest case of what `_prune` does */
-            count = 0;
+        if (!is_link(last) || !LOAD_RELAXED(&((Link *)last)->ended)) {
+            break;
         }
-        else if (ended || may_follow((Link *)last, (Link *)link) <= 0) {
-            return NULL;
-        }
+        count--; /* the commonest case of what `_prune` does */
+    }
+    if (count > 0 && may_follow((Link *)PyTuple_GET_ITEM(links, count - 1), (Link *)link) <= 0) {
+        return NULL;
     }
     PyObject *fresh = PyTuple_New(count + 1);
     for (Py_ssize_t i = 0; fresh != NULL && i < count; i++) {
@@ -469,7 +471,8 @@ set_field(PyObject *op, PyObject *value, void *offset)
 static PyObject *
 link_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *func, *ref, *origin;
+    PyObject *func, *ref, *origin, *priority, *code, *about;
+    int instruction;
     if (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0) {
         PyErr_SetString(PyExc_TypeError, "Link() takes no keyword arguments");
         return NULL;
@@ -477,15 +480,22 @@ link_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!PyArg_UnpackTuple(args, "Link", 3, 3, &func, &ref, &origin)) {
         return NULL;
     }
-    if (!PyTuple_CheckExact(origin) || PyTuple_GET_SIZE(origin) == 0 || !PyLong_Check(PyTuple_GET_ITEM(origin, 0))) {
-        PyErr_Format(PyExc_TypeError, "origin must be a tuple that begins with a priority, got %R", origin);
+    if (!PyTuple_CheckExact(origin)) {
+        PyErr_Format(PyExc_TypeError, "origin must be a tuple, got %R", origin);
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(origin, "O!O!iO;origin must be (priority, code, instruction, about)", &PyLong_Type, &priority, &PyCode_Type, &code,
+                          &instruction, &about)) {
         return NULL;
     }
     Link *self = (Link *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->func = Py_NewRef(func);
         self->ref = Py_NewRef(ref);
-        self->origin = Py_NewRef(origin);
+        self->priority = Py_NewRef(priority);
+        self->code = Py_NewRef(code);
+        self->about = Py_NewRef(about);
+        self->instruction = instruction;
         self->kept = Py_NewRef(Py_None);
     }
     return (PyObject *)self;
@@ -498,7 +508,9 @@ link_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->func);
     Py_VISIT(self->ref);
-    Py_VISIT(self->origin);
+    Py_VISIT(self->priority);
+    Py_VISIT(self->code);
+    Py_VISIT(self->about);
     Py_VISIT(self->kept);
     return 0;
 }
@@ -520,7 +532,9 @@ link_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
     (void)link_clear(op);
-    Py_CLEAR(((Link *)op)->origin);
+    Py_CLEAR(((Link *)op)->priority);
+    Py_CLEAR(((Link *)op)->code);
+    Py_CLEAR(((Link *)op)->about);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -569,6 +583,14 @@ link_end(PyObject *op, PyObject *Py_UNUSED(none))
     return PyBool_FromLong(live);
 }
 
+/* Made when asked for: as a tuple of its own it would be larger than the rest. */
+static PyObject *
+link_get_origin(PyObject *op, void *Py_UNUSED(closure))
+{
+    Link *self = (Link *)op;
+    return Py_BuildValue("(OOiO)", self->priority, self->code, self->instruction, self->about);
+}
+
 static PyObject *
 link_get_ended(PyObject *op, void *Py_UNUSED(closure))
 {
@@ -584,7 +606,7 @@ static PyMethodDef link_methods[] = {
 static PyGetSetDef link_fields[] = {
     {"func", get_field, set_field, NULL, (void *)offsetof(Link, func)},
     {"ref", get_field, set_field, NULL, (void *)offsetof(Link, ref)},
-    {"origin", get_field, NULL, NULL, (void *)offsetof(Link, origin)},
+    {"origin", link_get_origin, NULL, NULL, NULL},
     {"kept", get_field, set_field, NULL, (void *)offsetof(Link, kept)},
     {"ended", link_get_ended, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -112,10 +112,14 @@ class Connection(weakref.ref[Link]):
         self.disconnect()
 
     def __eq__(self, other: object) -> bool:
-        return self._origin is other._origin if isinstance(other, Connection) else NotImplemented
+        if not isinstance(other, Connection):
+            return NotImplemented
+        link = self()
+        return self is other or (link is not None and link is other())
 
     def __hash__(self) -> int:
-        return hash(id(self._origin))
+        _, code, instruction, about = self._origin
+        return hash((id(code), instruction, id(about)))  # the same for all handles of one connection, also when that has ended
 
     def __repr__(self) -> str:
         receiver = self.receiver
