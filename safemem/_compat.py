@@ -6,6 +6,7 @@ at run time a plain stand-in from `typing` does.
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -23,13 +24,24 @@ else:
         return method
 
 
-__all__ = ["GIL_DISABLED", "MISSING", "D", "K", "Missing", "T", "V", "override"]
+__all__ = ["GIL_DISABLED", "MISSING", "D", "K", "Missing", "T", "V", "is_tracing", "override"]
 
 D = TypeVar("D")
 K = TypeVar("K")
 V = TypeVar("V")
 
 GIL_DISABLED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+_TRACED_FROM_THE_START: Final = "tracemalloc" in sys._xoptions or (  # noqa: SLF001 - there is no other name for it
+    not sys.flags.ignore_environment and os.environ.get("PYTHONTRACEMALLOC", "0") not in {"", "0"}
+)
+
+
+def is_tracing() -> bool:
+    """Whether tracemalloc is on, which is not imported for that: it takes long, and some versions have none in sub-interpreters."""
+    module = sys.modules.get("tracemalloc")
+    return _TRACED_FROM_THE_START if module is None else bool(module.is_tracing())
 
 
 class Missing(Enum):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-from _tracemalloc import is_tracing
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from safemem._compat import is_tracing
 from safemem._graph import attributes_of, class_of, edges, is_of_class_statement, mro_of, namespace_of, type_name
 
 if TYPE_CHECKING:

@@ -41,6 +41,7 @@ class Disposable:
     In a process forked since it was made, and at exit of the interpreter, nothing is closed. A copy is another object that owns nothing; it
     may be closed, but being collected open means nothing to it.
 
+    >>> import os
     >>> class Server(Disposable):
     ...     clear_on_close = ("handler",)
     ...
@@ -114,6 +115,7 @@ class Disposable:
 
         What has been closed for itself should be disowned, or a long-lived owner keeps it.
 
+        >>> import os
         >>> files = Disposable()
         >>> file = files.own(open(os.devnull))
         >>> files.disown(file).close()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from _tracemalloc import is_tracing  # the compiled half of tracemalloc, which is always there and costs nothing to import
 from types import MethodType
 from typing import Any, Final
 
+from safemem._compat import is_tracing
 from safemem._graph import held_by
 from safemem.errors import CycleWarning
 
