@@ -232,11 +232,12 @@ def append_homeless(node: Any, child: Any) -> bool:
     else:
         home = kin_of(node)
     siblings = home.children if home.children is not none else first(home, node)
-    with _lock or _the_lock():  # whether there is a record and making it the record are two steps here
-        seen = structure.changes
-        if weakref.getweakrefcount(child) > 1 or child is node or structure.changes != seen:
-            return False
-        homeless.add(new)
+    seen = structure.changes
+    if weakref.getweakrefcount(child) > 1 or child is node:  # it has a record, or somebody is just making one
+        return False
+    if structure.changes != seen:
+        return False
+    homeless.add(new)  # no call since the counter was looked at: nobody else has made a record meanwhile
     if new.parent is not None or new.children is not none:  # type: ignore[redundant-expr] # another thread was quicker
         return False
     structure.changes += 1
