@@ -35,10 +35,18 @@ def failure(name: str, errors: list[Exception], results: list[Any] | None) -> Ex
 
 def remember(error: BaseException, errors: list[Exception], name: str) -> None:
     """Chain what had failed before to what is raised at once and ends the emission."""
-    last = error
-    seen = {id(error)}
-    while last.__context__ is not None and id(last.__context__) not in seen:
-        last = last.__context__
-        seen.add(id(last))
-    if seen.isdisjoint(map(id, errors)):  # else the chain would lead back to itself
-        last.__context__ = failure(name, errors, None)
+    # What was handled when it was emitted is the context of them all. It stays that of the failures; else there were a circle.
+    shared = {id(item) for failed in errors for item in _chain(failed)}
+    own = [item for item in _chain(error) if id(item) not in shared]
+    if own and own[0] is error:
+        own[-1].__context__ = failure(name, errors, None)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an exception and all its contexts."""
+    chain = {id(error): error}
+    context = error.__context__
+    while context is not None and id(context) not in chain:
+        chain[id(context)] = context
+        context = context.__context__
+    return list(chain.values())

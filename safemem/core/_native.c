@@ -30,7 +30,9 @@
        handles.h  what belongs to an object and lies with it
        calling.h  decorated functions
        bound.h    methods of them
-       emission.h  signals
+       link.h     connections
+       emission.h  a signal's loop over them
+       signal_type.h   signals
        owners.h   a table of objects found by identity
        identity.h  the containers over it
        lru_wrapper.h   functools.lru_cache's
@@ -44,7 +46,7 @@
    * Where there is no GIL, everything that touches the table holds the object's critical section. */
 
 #include "caches.h"
-#include "emission.h"
+#include "signal_type.h"
 #include "identity.h"
 #include "lru_wrapper.h"
 

@@ -25,19 +25,25 @@ __all__ = ["Hold", "Muting", "Pause"]
 class Muting:
     """The context manager of `Signal.muted()`."""
 
-    __slots__ = ("_signal",)
+    __slots__ = ("_entered", "_signal")
 
     def __init__(self, signal: SignalCore) -> None:
         self._signal = signal
+        self._entered = 0
 
     def __enter__(self) -> None:
         with self._signal._lock:
             special_of(self._signal).muted += 1
+            self._entered += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         with self._signal._lock:
-            special_of(self._signal).muted -= 1
-            release(self._signal)
+            left, self._entered = self._entered > 0, max(self._entered - 1, 0)
+            if left:
+                special_of(self._signal).muted -= 1
+                release(self._signal)
+        if not left:
+            raise _not_entered("muted")
 
 
 class Pause:
@@ -64,18 +70,24 @@ class Pause:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
-            self._holds.pop().end(self._signal)
+            self._left().end(self._signal)
         except Exception as failed:
             if error is None:
                 raise
             report_unraisable(failed)
+
+    def _left(self) -> Hold:
+        try:
+            return self._holds.pop()
+        except IndexError:
+            raise _not_entered("paused") from None
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
-            await self._holds.pop().aend(self._signal)
+            await self._left().aend(self._signal)
         except Exception as failed:
             if error is None:
                 raise
@@ -166,6 +178,10 @@ class Hold:
         elif after is not None:  # which began later, so what it has is later too
             for item in self._drain() + after._drain():
                 after.add(signal, *item)
+
+
+def _not_entered(name: str) -> RuntimeError:
+    return RuntimeError(f"{name}() was left more often than entered")
 
 
 def _check(limit: Any, reducer: Any) -> None:

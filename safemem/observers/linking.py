@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 from operator import call
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, MethodWrapperType, WrapperDescriptorType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MARKS", "UNUSUAL", "check_callable", "check_options", "is_awaited", "is_weak", "leads_to", "link_to"]
 
+BUILTIN: Final = (BuiltinFunctionType, MethodWrapperType)
+PACKAGE: Final = __name__.partition(".")[0]
 MARKS: Final = sys.version_info >= (3, 12)  # a function may be marked as one that returns a coroutine
 UNUSUAL: Final = 0x20 | 0x80 | 0x200  # flags of the code of generator functions, coroutine functions and asynchronous generator functions
 
@@ -98,8 +100,8 @@ def leads_to(link: Link, receiver: Any) -> bool:
 def _is_same(one: Any, other: Any) -> bool:
     if one is other:
         return True
-    if isinstance(one, BuiltinFunctionType):
-        return isinstance(other, BuiltinFunctionType) and one.__self__ is other.__self__ is not None and one.__name__ == other.__name__
+    if isinstance(one, BUILTIN):
+        return isinstance(other, BUILTIN) and one.__self__ is other.__self__ is not None and one.__name__ == other.__name__
     func, obj = _take_apart(one)
     other_func, other_obj = _take_apart(other)
     return obj is not None and obj is other_obj and func is other_func
@@ -109,8 +111,15 @@ def _take_apart(receiver: Any) -> tuple[Any, Any]:
     """Return the function and the object of a bound method; the receiver and None for anything else."""
     if isinstance(receiver, MethodType):
         return receiver.__func__, receiver.__self__
-    if isinstance(receiver, (FunctionType, BuiltinFunctionType, partial, type)):
+    if isinstance(receiver, (FunctionType, partial, type)):
         return receiver, None  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(receiver, BUILTIN):
+        # Methods of what this package has in two cores are bound methods whether they are compiled or not.
+        obj, name = receiver.__self__, receiver.__name__
+        func = next((vars(cls)[name] for cls in type(obj).__mro__ if name in vars(cls)), None)
+        if isinstance(func, (MethodDescriptorType, WrapperDescriptorType)) and func.__objclass__.__module__.partition(".")[0] == PACKAGE:
+            return func, obj
+        return receiver, None
     # Methods that are compiled or decorated say in the same way what they are made of.
     kind: Any = type(receiver)  # pyright: ignore[reportUnknownVariableType]
     if hasattr(kind, "__self__") and hasattr(kind, "__func__"):

@@ -56,6 +56,8 @@ class Signal(SignalCore, Generic[P]):
     * A declaration itself (`Thermometer.changed`) cannot be connected or emitted (TypeError), and the signal of an instance cannot be
       assigned to. Instances with signals must be weakly referenceable; they may be unhashable, and compare as they like. They die with
       their signals, by reference count alone; copying or pickling one copies no listeners.
+    * A dataclass declares `changed: ClassVar[Signal[float]] = Signal()`. Without `ClassVar` it is a field: it is compared and shown, and
+      with `slots=True` or `dataclasses.replace()` it does not work.
 
     Args:
         name: what it is called in messages; that of the class attribute if there is one.

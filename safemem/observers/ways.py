@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from functools import partial
 from operator import call
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, MethodWrapperType, WrapperDescriptorType
 from typing import Any, Final
 
 from safemem.core._owners import Owners
@@ -18,6 +18,8 @@ from safemem.core._owners import Owners
 __all__ = ["SKIPPED", "Way", "name_of", "rebound"]
 
 SKIPPED: Final[Any] = object()
+
+_NAMED: Final = (FunctionType, BuiltinFunctionType, MethodWrapperType, MethodDescriptorType, WrapperDescriptorType, type)
 
 
 class Tie(weakref.ref[Any]):
@@ -153,7 +155,7 @@ def name_of(receiver: Any, obj: weakref.ref[Any] | None = None) -> str:
         return name_of(receiver.__func__)
     if isinstance(receiver, partial):
         return f"a partial of {name_of(receiver.func)}"  # pyright: ignore[reportUnknownMemberType]
-    if isinstance(receiver, (FunctionType, BuiltinFunctionType, type)):
+    if isinstance(receiver, _NAMED):
         return receiver.__qualname__
     return f"an object of type {type(receiver).__qualname__}"
 

@@ -80,7 +80,7 @@ def test_what_help_shows() -> None:
 
 
 def test_late() -> None:
-    """Finalisers may emit while the collector takes the module apart, and at the end of a process: the receivers are called."""
+    """Finalisers may emit while the package is taken apart, and at the end of a process, with a thread in the middle of an emission."""
     assert_clean(run_script(Path(__file__).parent / "scripts" / "late_signals.py", SAFEMEM_PURE="0"))
 
 

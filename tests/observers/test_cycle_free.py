@@ -127,6 +127,14 @@ def stop_emit(emitter, listener):
     emitter.changed.emit(1)
 
 
+def stop_while_handling(emitter, listener):
+    """What is being handled is the context of all of them."""
+    try:
+        raise LookupError
+    except LookupError:
+        stop_emit(emitter, listener)
+
+
 @ignoring(Stop)
 def stop_send(emitter, listener):
     """Likewise."""
@@ -195,6 +203,7 @@ WORKS = [
     fail_in_emit_from,
     fail_nested,
     stop_emit,
+    stop_while_handling,
     stop_send,
     fail_after_pause,
     fail_in_reducer,

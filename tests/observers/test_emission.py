@@ -244,6 +244,32 @@ def test_a_base_exception_is_raised_at_once_and_loses_nothing(how):
     assert [str(error) for error in context.exceptions] == ["bad"]
 
 
+@pytest.mark.parametrize("how", ["emit", "send", "aemit"])
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_handled_meanwhile_is_in_no_circle(how, again):
+    """It is the context of the failures, and they are that of what ended the emission, unless that is what was handled."""
+    changed, bad, handled = Signal(), Listener("bad"), KeyboardInterrupt("handled")
+
+    def interrupt():
+        raise handled if again else KeyboardInterrupt("new")
+
+    changed.connect(bad.fail)
+    changed.connect(interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        try:
+            raise handled
+        except KeyboardInterrupt:
+            asyncio.run(changed.aemit()) if how == "aemit" else getattr(changed, how)()
+    chain, error = [], caught.value
+    while error is not None:
+        assert error not in chain
+        chain.append(error)
+        error = error.exceptions[0].__context__ if isinstance(error, ExceptionGroup) else error.__context__
+    assert [str(error).split(" (")[0] for error in chain] == (
+        ["handled"] if again else ["new", "1 receiver of a signal without a name failed", "handled"]
+    )
+
+
 def test_an_exception_that_comes_again_gets_its_note_once():
     """One object raised for ever does not grow."""
     changed = Signal()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import sys
 import weakref
 from collections import deque
@@ -10,9 +11,9 @@ from functools import partial
 
 import pytest
 from helpers.collect import freed_by_count
-from helpers.listeners import Equal, Listener
+from helpers.listeners import Emitter, Equal, Listener
 
-from safemem import Signal, cached
+from safemem import LRUCache, Signal, TTLCache, WeakIdentityDict, cached
 from safemem.observers import capture
 
 
@@ -113,6 +114,67 @@ def test_a_method_of_a_builtin_object_is_strong():
     assert len(changed) == 1
     changed.emit(1)
     assert list(changed.connections()[0].receiver.__self__) == [1]
+
+
+def of_signal():
+    changed = Signal()
+    return changed, changed.emit
+
+
+def of_cache():
+    cache = LRUCache(3)
+    return cache, cache.get
+
+
+def of_slot():
+    table = WeakIdentityDict()
+    return table, table.__contains__
+
+
+class MyCache(TTLCache):
+    pass
+
+
+def of_subclass():
+    cache = MyCache(3, 60)
+    return cache, cache.pop
+
+
+@pytest.mark.parametrize("make", [of_signal, of_cache, of_slot, of_subclass])
+@pytest.mark.parametrize("options", [{}, {"once": True}, {"owner": Listener}], ids=str)
+def test_methods_of_what_this_package_makes_are_bound_methods(make, options):
+    """Held weakly, found and named, whether they are compiled or not: a signal connected to a signal does not pin it."""
+    changed = Signal()
+    obj, method = make()
+    connection = changed.connect(method, **options)
+    name = method.__name__
+    assert connection.receiver == method
+    assert re.search(rf"\w+\.{name} to ", repr(connection))
+    assert changed.disconnect(getattr(obj, name))
+    assert not connection.connected
+    changed.clear()
+    changed.connect(method, **options)
+    assert len(changed) == 1
+    del method
+    with freed_by_count() as watched:
+        watched.append(weakref.ref(obj))
+        del obj
+    assert len(changed) == 0
+
+
+def test_a_signal_that_is_connected_to_a_signal():
+    """Passes emissions on, and dies with its emitter."""
+    source, target, heard = Emitter(), Emitter(), []
+    source.changed.connect(target.changed.emit)
+    target.changed.connect(heard.append)
+    source.changed.emit(1)
+    assert heard == [1]
+    del target
+    assert len(source.changed) == 0
+    source.changed.emit(2)
+    assert heard == [1]
+    with pytest.warns(RuntimeWarning, match="nobody else holds"):
+        source.changed.connect(Signal().emit)
 
 
 def test_a_class_is_a_receiver():
@@ -428,6 +490,9 @@ def test_disconnect_finds_builtin_methods_by_object():
     assert not changed.disconnect(two.append)
     assert not changed.disconnect(one.extend)
     assert changed.disconnect(one.append)
+    changed.connect(one.__iadd__)
+    assert not changed.disconnect(two.__iadd__)
+    assert changed.disconnect(one.__iadd__)
     changed.connect(print)
     assert changed.disconnect(print)
 

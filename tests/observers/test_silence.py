@@ -64,6 +64,25 @@ def test_contexts_that_were_made_before_overlap_in_any_order(changed, heard):
     assert heard == [2]
 
 
+@pytest.mark.parametrize("name", ["muted", "paused"])
+def test_leaving_what_was_not_entered(changed, heard, name):
+    """Is an error, and changes nothing: neither for this context nor for another one."""
+    context = getattr(changed, name)()
+    for attempt in range(3):
+        if attempt:
+            with context:
+                changed.emit(0)
+        with pytest.raises(RuntimeError, match=rf"{name}\(\) was left more often than entered"):
+            context.__exit__(None, None, None)
+    heard.clear()
+    with changed.muted():
+        with pytest.raises(RuntimeError):
+            context.__exit__(None, None, None)
+        changed.emit(1)
+    changed.emit(2)
+    assert heard == [2]
+
+
 def test_muted_ends_after_an_exception(changed, heard):
     """As any context manager."""
     with pytest.raises(ZeroDivisionError), changed.muted():

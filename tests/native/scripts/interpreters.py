@@ -39,6 +39,26 @@ for number in range(300):
         later(1).send(None)
     except StopIteration as stop:
         assert stop.value == "known"
+
+from safemem import Signal
+class Emitter:
+    changed: Signal = Signal()
+    again: Signal = Signal(replay=True)
+    def hear(self, *args, **names): self.heard = args
+def fail(*args, **names): raise LookupError(args)
+emitter, alone = Emitter(), Signal()
+for number in range(100):
+    for changed in (emitter.changed, emitter.again, alone):
+        changed.connect(emitter.hear, owner=emitter, once=True)
+        changed.connect(lambda *args, **names: alone)
+        changed.connect(fail, priority=1)
+        try:
+            changed.emit(number, x=1)
+        except ExceptionGroup as group:
+            assert len(group.exceptions) == 1
+        assert emitter.heard == (number,)
+        if number < 99:
+            changed.clear()
 function.itself, old.itself, owner.bound, later.owner = function, old, owner.method, owner
 gc.collect()
 """
