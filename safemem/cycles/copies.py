@@ -15,6 +15,7 @@ from operator import index as to_index
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
+from safemem._graph import class_of
 from safemem.cycles.kin import Kin, children_of, find_kin, leave
 from safemem.cycles.traversal import shape
 
@@ -35,9 +36,15 @@ _HOME = "_safemem_tree"
 def bare(node: Any, protocol: SupportsIndex) -> Any:
     """Return how the node would be made anew if it were in no tree: what the next class in line says, without the record."""
     how = _super(base, node).__reduce_ex__(max(2, to_index(protocol)))  # the older way refuses whoever has __slots__ among its bases
-    if isinstance(how, str) or len(how) < 3:
+    if isinstance(how, str):
         return how
-    return (*how[:2], _without_record(how[2]), *how[3:])
+    if len(how) > 2:
+        how = (*how[:2], _without_record(how[2]), *how[3:])
+    if hasattr(class_of(node), "_safemem_disposal"):  # a Disposable: if that comes first among the bases, it was not asked
+        from safemem.cycles.disposable import as_copy
+
+        return as_copy(how)
+    return how
 
 
 def _is(obj: Any, kind: type) -> bool:

@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from safemem.core import report_unraisable
-from safemem.cycles.disposal import Disposal, Owned, disposal_of, new_disposal, place_of_creation, take_leave
+from safemem.cycles.disposal import Disposal, Owned, disposal_of, find_disposal, new_disposal, place_of_creation, take_leave
 from safemem.errors import ClosedError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, SupportsIndex
 
-__all__ = ["Disposable"]
+__all__ = ["Disposable", "as_copy"]
 
 R = TypeVar("R")
 
@@ -213,13 +213,16 @@ class Disposable:
 
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if not _is_finalizing():
-            state = take_leave(self)
-            if state is not None and state.armed and state.process == os.getpid() and state.take():
-                _close_collected(self, state)
+            state = find_disposal(self)
+            try:
+                if state is not None and state.armed and state.process == os.getpid() and state.take():
+                    _close_collected(self, state)
+            finally:
+                take_leave(self)  # not before: closing asks the object whether it is open, and may have it own something
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> str | tuple[Any, ...]:
         how = super().__reduce_ex__(protocol)
-        return how if isinstance(how, str) else (_copied, how[:2], *how[2:])
+        return how if isinstance(how, str) else as_copy(how)
 
 
 # -- closing, step by step -----------------------------------------------------------------------------------------------------------------
@@ -321,6 +324,11 @@ def _close_collected(self: Disposable, state: Disposal) -> None:
     _leave_for_aclose(self, state, _close_synchronously(self, state, errors, wait=False), errors)
     while errors:
         report_unraisable(errors.pop(0))
+
+
+def as_copy(how: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what `__reduce_ex__()` is to say, so that what is made is known to be a copy."""
+    return how if how[0] is _copied else (_copied, how[:2], *how[2:])
 
 
 def _copied(make: Callable[..., Any], args: tuple[Any, ...]) -> Any:

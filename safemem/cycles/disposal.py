@@ -12,7 +12,7 @@ from safemem._compat import is_tracing
 from safemem._graph import held_by
 from safemem.errors import CycleWarning
 
-__all__ = ["Disposal", "Owned", "disposal_of", "new_disposal", "place_of_creation", "take_leave"]
+__all__ = ["Disposal", "Owned", "disposal_of", "find_disposal", "new_disposal", "place_of_creation", "take_leave"]
 
 _write: Final = object.__setattr__
 
@@ -50,7 +50,8 @@ class Disposal:
 _homeless: Final[dict[int, Disposal]] = {}  # of objects that have no place for it, by address, until the object dies
 
 
-def _find(owner: Any) -> Disposal | None:
+def find_disposal(owner: Any) -> Disposal | None:
+    """Return the state of an object, or None if it has none yet."""
     try:
         state = owner._safemem_disposal
     except AttributeError:  # a slot that is empty
@@ -62,7 +63,7 @@ def _find(owner: Any) -> Disposal | None:
 
 def disposal_of(owner: Any) -> Disposal:
     """Return the state of an object; a copy, which was not made by its constructor, gets one of its own."""
-    return _find(owner) or new_disposal(owner, None, armed=False)
+    return find_disposal(owner) or new_disposal(owner, None, armed=False)
 
 
 def new_disposal(owner: Any, place: str | None, *, armed: bool) -> Disposal:
@@ -75,11 +76,9 @@ def new_disposal(owner: Any, place: str | None, *, armed: bool) -> Disposal:
     return state
 
 
-def take_leave(owner: object) -> Disposal | None:
-    """Return the state of an object that dies, and let go of it."""
-    state = _find(owner)
+def take_leave(owner: object) -> None:
+    """Let go of the state of an object that dies."""
     _homeless.pop(id(owner), None)
-    return state
 
 
 # -- what is owned -------------------------------------------------------------------------------------------------------------------------

@@ -607,6 +607,27 @@ class TestCollectedOpen:
         with pytest.warns(ResourceWarning, match=f"test_disposable.py:{this_line() + 1}: "):
             Deep()
 
+    @every_kind
+    def test_it_is_the_same_object_until_it_is_closed(self, kind):
+        """What `_dispose()` asks and does is as in `close()`: it is open, is not disposed of a second time, and may own more."""
+        log: list[Any] = []
+
+        class Asking(kind):
+            __slots__ = ()
+
+            def _dispose(self):
+                assert not self.closed
+                self._check_open()
+                self.close()
+                self.own(lambda: log.append("late"))
+                super()._dispose()
+
+        thing = Asking(log)
+        with unraisable() as errors, pytest.warns(ResourceWarning, match="unclosed"):
+            del thing
+        assert errors == []
+        assert log == ["dispose", "late"]
+
     def test_closed_ones_are_silent(self):
         """Warnings are errors here: nothing is said of what was closed."""
         Plain().close()
@@ -748,7 +769,16 @@ class CopiedNode(TreeNode, Disposable):
         self.log.append("dispose")
 
 
-@pytest.mark.parametrize("kind", [Copied, CopiedSlots, CopiedNode])
+class CopiedNodeToo(Disposable, TreeNode):
+    __init__ = CopiedNode.__init__
+    _dispose = CopiedNode._dispose
+
+
+class CopiedSlotsNode(Slotted, TreeNode):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("kind", [Copied, CopiedSlots, CopiedNode, CopiedNodeToo, CopiedSlotsNode])
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda obj: pickle.loads(pickle.dumps(obj))])
 def test_copies(kind, duplicate):
     """A copy owns nothing, may be closed, and being dropped open it neither warns nor closes what belongs to the original."""
@@ -769,6 +799,21 @@ def test_copies(kind, duplicate):
     assert made.log == ["dispose"]
     thing.close()
     assert duplicate(thing).closed is False
+
+
+@pytest.mark.parametrize("kind", [CopiedNode, CopiedNodeToo, CopiedSlotsNode])
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda obj: pickle.loads(pickle.dumps(obj))])
+def test_copies_of_trees(kind, duplicate):
+    """Copies are not missed if nobody closes them, in whatever order the classes are inherited and wherever in the tree the node is."""
+    top, child = kind([]), kind([])
+    top.append(child)
+    made = duplicate(top)
+    logs = [node.log for node in made.walk()]
+    assert len(logs) == 2
+    del made
+    assert logs == [[], []]
+    top.close()
+    child.close()
 
 
 def test_a_tree_of_disposables():
