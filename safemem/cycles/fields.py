@@ -22,6 +22,7 @@ _read_attribute: Final = object.__getattribute__
 # Who gathers and restores the state of an instance, if it is not code of the user's: the names of the generated functions.
 _DATACLASS_STATE: Final = {"_dataclass_getstate", "_dataclass_setstate"}
 _ATTRS_STATE: Final = {"slots_getstate", "slots_setstate"}
+_STATES: Final = (_DATACLASS_STATE, _ATTRS_STATE)
 
 
 def weak_fields(*names: str, on_dead: Literal["ignore", "raise"] | Callable[[Any], object] = "ignore") -> Callable[[C], C]:
@@ -68,8 +69,8 @@ def weak_fields(*names: str, on_dead: Literal["ignore", "raise"] | Callable[[Any
         for name, there in zip(names, found, strict=True):
             _install(cls, name, there, on_dead)
         slots = [name for name, there in zip(names, found, strict=True) if isinstance(there, MemberDescriptorType)]
-        if slots and getattr(cls, "__reduce_ex__") is object.__reduce_ex__:  # noqa: B009 - mypy thinks that it cannot be
-            type.__setattr__(cls, "__reduce_ex__", _make_reduce(cls))
+        if slots:
+            _have_references_in_state(cls)
         leave_out(cls, names)
         return cls
 
@@ -146,6 +147,24 @@ def _install(cls: type, name: str, there: Any, on_dead: Any) -> None:
     type.__setattr__(cls, name, attribute)
 
 
+def _have_references_in_state(cls: Any) -> None:
+    """See to it that copies and pickles are made of the references; the usual ways gather the state by reading the slots."""
+    if cls.__reduce_ex__ is object.__reduce_ex__:
+        type.__setattr__(cls, "__reduce_ex__", _make_reduce(cls))
+        return
+    # A base class has its own way, as TreeNode and Disposable do; it asks for the state.
+    makers = {_maker(cls.__getstate__), _maker(getattr(cls, "__setstate__", None))}
+    if makers in _STATES or (cls.__getstate__ is object.__getstate__ and not hasattr(cls, "__setstate__")):
+        type.__setattr__(cls, "__getstate__", _make_getstate(makers))
+
+
+def _make_getstate(makers: set[str]) -> Any:
+    def __getstate__(self: Any) -> Any:  # noqa: N807
+        return _gather(self, makers)
+
+    return __getstate__
+
+
 def _make_reduce(kind: Any) -> Any:
     """Return a `__reduce_ex__` that has the references in the state; the usual one gathers it by reading the slots."""
 
@@ -166,15 +185,21 @@ def _state(self: Any) -> Any:
     if issubclass(cls, (list, dict)):  # their items are more than state
         return None
     getter, setter = cls.__getstate__, getattr(cls, "__setstate__", None)
-    if getter is object.__getstate__ and setter is None:
-        slots = _values(self, copyreg._slotnames(cls))  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-        return (getattr(self, "__dict__", None) or None, slots)
     makers = {_maker(getter), _maker(setter)}
+    if makers in _STATES or (getter is object.__getstate__ and setter is None):
+        return _gather(self, makers)
+    return None
+
+
+def _gather(self: Any, makers: set[str]) -> Any:
+    """Return what the functions of these names would, or those of `object` if there are none, with references."""
+    cls: Any = type(self)  # pyright: ignore[reportUnknownVariableType]
     if makers == _DATACLASS_STATE:
         return list(_values(self, fields_of(cls, inherited=True)).values())
     if makers == _ATTRS_STATE:
         return _values(self, fields_of(cls, inherited=True))
-    return None
+    slots = _values(self, copyreg._slotnames(cls))  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    return (getattr(self, "__dict__", None) or None, slots)
 
 
 def _maker(function: Any) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import gc
 import inspect
+import pickle
 import weakref
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -14,7 +16,7 @@ import pytest
 from helpers.collect import Thing, classes_are_collected
 from helpers.weaknodes import DataSlots, Defined, DefinedFrozen, FrozenSlots, FrozenSlotsSubclass, family
 
-from safemem import WeakAttr, weak_fields
+from safemem import Disposable, TreeNode, WeakAttr, weak_fields
 
 
 def test_fields_init_and_match_args_are_those_of_the_dataclass():
@@ -327,3 +329,73 @@ def test_decorated_classes_are_collected():
     watch = weakref.ref(weak_fields("owner")(make(dataclass(slots=True, weakref_slot=True))))
     gc.collect()
     assert watch() is None or not classes_are_collected()
+
+
+class Owner:
+    pass
+
+
+@weak_fields("owner")
+@dataclass(slots=True, weakref_slot=True, eq=False)
+class DisposablePart(Disposable):
+    owner: Any = None
+    name: str = ""
+
+
+@weak_fields("owner", on_dead="raise")
+@dataclass(slots=True, eq=False)
+class NodePart(TreeNode):
+    owner: Any = None
+    name: str = ""
+
+
+@weak_fields("owner")
+@dataclass(slots=True, frozen=True, eq=False)
+class FrozenPart(TreeNode, Disposable):
+    owner: Any = None
+    name: str = ""
+
+
+@weak_fields("owner")
+@attrs.define(eq=False)
+class AttrsPart(Disposable, TreeNode):
+    owner: Any = None
+    name: str = ""
+
+
+@weak_fields("owner")
+@attrs.frozen(eq=False)
+class FrozenAttrsPart(TreeNode):
+    owner: Any = None
+    name: str = ""
+
+
+@pytest.mark.parametrize("kind", [DisposablePart, NodePart, FrozenPart, AttrsPart, FrozenAttrsPart])
+def test_beside_base_classes_with_copies_of_their_own(kind):
+    """A deep copy leaves alone what was not copied along, and is linked to what was; a field whose object is gone is in nobody's way."""
+    owner = Owner()
+    part = kind(owner, "part")
+    made = [copy.copy(part), copy.deepcopy(part), *copy.deepcopy([owner, part]), *reversed(copy.deepcopy([part, owner]))]
+    made += pickle.loads(pickle.dumps([owner, part]))
+    assert [each.name for each in made if type(each) is kind] == ["part"] * 5
+    assert made[0].owner is made[1].owner is owner
+    for there, here in (made[2:4], made[4:6], made[6:8]):
+        assert here.owner is there is not owner
+    if issubclass(kind, TreeNode):
+        part.append(kind(owner, "below"))
+        for twin in (copy.deepcopy(part), pickle.loads(pickle.dumps((part, owner)))[0]):
+            assert [node.name for node in twin.walk()] == ["part", "below"]
+        twin, heir = copy.deepcopy([part, owner])
+        assert [node.owner is heir for node in twin.walk()] == [True, True]
+        del twin, heir
+    del owner, here, there, made
+    for twin in (copy.copy(part), copy.deepcopy(part), pickle.loads(pickle.dumps(part))):
+        assert twin.name == "part"
+        if kind is NodePart:
+            with pytest.raises(ReferenceError):
+                twin.owner
+        else:
+            assert twin.owner is None
+    for each in [*part.walk()] if issubclass(kind, TreeNode) else [part]:
+        if isinstance(each, Disposable):
+            each.close()
