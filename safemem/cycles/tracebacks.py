@@ -69,7 +69,7 @@ def strip_traceback(exc: E) -> E:
             _cut(edge)
         for member in graph.members:
             BaseException.with_traceback(member, None)
-            if isinstance(member, AttributeError):
+            if issubclass(type(member), AttributeError):
                 _forget_object(member)
     return exc
 
@@ -100,7 +100,7 @@ class _Graph(NamedTuple):
 
 def _edges(exc: BaseException) -> list[_Edge]:
     edges = [_Edge(exc, kind, end) for kind, end in (("cause", _read_cause(exc)), ("context", _read_context(exc))) if end is not None]
-    if isinstance(exc, BaseExceptionGroup):
+    if issubclass(type(exc), BaseExceptionGroup):  # the other way asks the object for its `__class__`, which may be code of its own
         edges += [_Edge(exc, "member", end) for end in _read_members(exc)]
     return edges
 

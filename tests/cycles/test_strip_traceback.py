@@ -278,7 +278,7 @@ class Sly(Exception):
     __traceback__ = __cause__ = __context__ = property(lambda self: 1 / 0)
 
     def __getattribute__(self, name):
-        if name in {"__dict__", "__traceback__", "__cause__", "__context__"}:
+        if name in {"__class__", "__dict__", "__traceback__", "__cause__", "__context__"}:
             raise RuntimeError("no attributes")
         return super().__getattribute__(name)
 
