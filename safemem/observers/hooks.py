@@ -11,6 +11,7 @@ from functools import partial
 from types import FunctionType, WrapperDescriptorType
 from typing import TYPE_CHECKING, Any, Final
 
+from safemem._graph import class_of
 from safemem.core._owners import Owners
 from safemem.observers.watching import MISSING, Watch, is_equal, value_of
 
@@ -128,6 +129,10 @@ def _setter(cls: type, home: Any) -> Any:
                     watch.note(field, name, self, old, value)
                 elif old is not value and not is_equal(old, value):
                     field.tell(name, old, value)
+                return
+            if bare and name == "__class__":
+                store(self, name, value)
+                hook(class_of(self))  # its finaliser is to take the watch out of the table
                 return
         if always or type(self) is cls:
             store(self, name, value)

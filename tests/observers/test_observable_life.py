@@ -276,6 +276,30 @@ def test_addresses_that_come_again():
         assert listener.heard == []
 
 
+def test_an_object_that_changes_its_class():
+    """An instance without weak references is heard of as one of its new class too, and what comes to its address has none of its observers."""
+
+    class One(Observable):
+        __slots__ = ("x",)
+        x: int
+
+    class Other(Observable):
+        __slots__ = ("x",)
+        x: int
+
+    heard = []
+    thing = Thing()
+    gone = weakref.ref(thing)
+    changing = One()
+    changing.observe("x", lambda *change, thing=thing: heard.append(change[1:]))
+    del thing
+    changing.__class__ = Other
+    changing.x = 1
+    assert heard == [(Observable.MISSING, 1)]
+    del changing
+    assert gone() is None
+
+
 def test_a_finaliser_that_assigns():
     """An observed instance that assigns in its `__del__` tells of it, and a class that has one keeps it."""
     heard = []
