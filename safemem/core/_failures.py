@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from safemem.core._emission import LinkCore
 
-__all__ = ["blame", "failure", "remember"]
+__all__ = ["annotate", "blame", "failure", "remember"]
 
 E = Any
+_write_context: Final[Any] = vars(BaseException)["__context__"].__set__  # a frozen class refuses what goes by its own
 
 
 def blame(error: BaseException, link: LinkCore, name: str, called: Any) -> None:
@@ -17,12 +18,21 @@ def blame(error: BaseException, link: LinkCore, name: str, called: Any) -> None:
 
     `called` is what the link had called, which may have ended its connection since.
     """
-    note = f"raised by {link.describe(called)}, a receiver of {name}"
+    annotate(error, f"raised by {link.describe(called)}, a receiver of {name}")
+
+
+def annotate(error: BaseException, note: str) -> None:
+    """Add a note to an exception, unless it has that note already; to one of a frozen class too."""
     try:
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
-    except Exception:  # noqa: BLE001, S110 - it takes no notes, and is raised all the same, with those of the others
-        pass
+    except Exception:  # noqa: BLE001 - whatever the class says to an assignment: it is not to come in place of what was raised
+        try:
+            notes: list[str] = object.__getattribute__(error, "__dict__").setdefault("__notes__", [])
+            if note not in notes:
+                notes.append(note)
+        except Exception:  # noqa: BLE001, S110 - it goes on its way without
+            pass
 
 
 def failure(name: str, errors: list[Exception], results: list[Any] | None) -> ExceptionGroup[Exception]:
@@ -39,7 +49,7 @@ def remember(error: BaseException, errors: list[Exception], name: str) -> None:
     shared = {id(item) for failed in errors for item in _chain(failed)}
     own = [item for item in _chain(error) if id(item) not in shared]
     if own and own[0] is error:
-        own[-1].__context__ = failure(name, errors, None)
+        _write_context(own[-1], failure(name, errors, None))
 
 
 def _chain(error: BaseException) -> list[BaseException]:

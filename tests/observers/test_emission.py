@@ -8,6 +8,7 @@ import random
 import re
 import traceback
 import weakref
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -527,3 +528,43 @@ def test_emit_tells_what_it_takes_and_does():
     shapes = [[(name, each.kind) for name, each in inspect.signature(emit).parameters.items()] for emit in (Signal.emit, model)]
     assert shapes[0] == shapes[1]
     assert inspect.getdoc(Signal.emit) == inspect.getdoc(model)
+
+
+@pytest.mark.parametrize("how", ["emit", "send"])
+def test_receivers_that_raise_exceptions_of_frozen_classes(how):
+    """All receivers run and the exception is in the group, with its note, though its class takes no assignments."""
+
+    @dataclass(frozen=True)
+    class Frozen(Exception):
+        code: int = 1
+
+    def fail(*_):
+        raise Frozen
+
+    signal: Signal[int] = Signal(name="frozen")
+    heard = []
+    signal.connect(fail)
+    signal.connect(heard.append)
+    with pytest.raises(ExceptionGroup) as caught:
+        getattr(signal, how)(1)
+    assert heard == [1]
+    assert [type(error) for error in caught.value.exceptions] == [Frozen]
+    assert "fail, connected at" in caught.value.exceptions[0].__notes__[0]
+
+
+def test_what_ends_an_emission_may_be_frozen_too():
+    """What is no Exception is raised as it is, and what had failed before is its context."""
+
+    @dataclass(frozen=True)
+    class Frozen(BaseException):
+        code: int = 1
+
+    def end(_):
+        raise Frozen
+
+    signal: Signal[int] = Signal()
+    signal.connect(Listener("one").fail, weak=False)
+    signal.connect(end)
+    with pytest.raises(Frozen) as caught:
+        signal.emit(1)
+    assert isinstance(caught.value.__context__, ExceptionGroup)
