@@ -8,7 +8,9 @@ import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from safemem.core import report_unraisable
+from safemem.core._failures import annotate
 from safemem.cycles.disposal import Disposal, Owned, disposal_of, find_disposal, new_disposal, place_of_creation, take_leave
+from safemem.cycles.tracebacks import safe_text
 from safemem.errors import ClosedError
 
 if TYPE_CHECKING:
@@ -373,4 +375,4 @@ def _group(self: object, errors: list[BaseException]) -> BaseExceptionGroup[Base
 
 def _note(error: BaseException, self: object, group: ExceptionGroup[Exception]) -> None:
     for each in group.exceptions:
-        error.add_note(f"closing {_name(self)} failed too: {type(each).__qualname__}: {each}")
+        annotate(error, f"closing {_name(self)} failed too: {type(each).__qualname__}: {safe_text(each)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple, TypeVar
 
-__all__ = ["strip_traceback"]
+__all__ = ["safe_text", "strip_traceback"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -176,11 +176,12 @@ def _format_alone(exc: BaseException) -> str:
     stack = traceback.extract_tb(_read_traceback(exc))
     head = ["Traceback (most recent call last):\n", *stack.format()] if stack else []
     notes = _values(exc).get("__notes__")
-    lines = list(map(_safe_text, list[object](notes))) if type(notes) is list else []  # pyright: ignore[reportUnknownArgumentType]
-    return "".join([*head, f"{name}: {_safe_text(exc)}\n", *(f"{line}\n" for line in lines)])
+    lines = list(map(safe_text, list[object](notes))) if type(notes) is list else []  # pyright: ignore[reportUnknownArgumentType]
+    return "".join([*head, f"{name}: {safe_text(exc)}\n", *(f"{line}\n" for line in lines)])
 
 
-def _safe_text(obj: object) -> str:
+def safe_text(obj: object) -> str:
+    """Return what `str()` does, whatever that does."""
     try:
         return str(obj)
     except Exception:  # noqa: BLE001 - as above

@@ -497,6 +497,26 @@ class TestErrors:
         with pytest.raises(ExceptionGroup), Plain(log) as thing:
             thing.own(Resource(log, 1, OSError))
 
+    def test_the_exception_on_its_way_goes_on_whatever_it_is(self):
+        """It may be of a frozen class, and that of closing may have no words."""
+
+        @dataclass(frozen=True)
+        class Frozen(Exception):
+            code: int = 1
+
+        class Mute(Exception):
+            def __str__(self):
+                raise RuntimeError("no words")
+
+        for kind in (Frozen, KeyError):
+            thing = Plain()
+            thing.own(Resource([], 1, Mute))
+            with pytest.raises(kind) as caught, thing:
+                raise kind
+            assert [note.partition(" failed too: ")[2] for note in caught.value.__notes__] == [
+                f"{Mute.__qualname__}: <Mute whose str() failed>"
+            ]
+
     @pytest.mark.parametrize("errors", [[], [KeyError], [KeyError, OSError], [KeyboardInterrupt], [KeyError, KeyboardInterrupt, OSError]])
     @pytest.mark.parametrize("block", [False, True])
     def test_nothing_is_left_to_the_collector(self, errors, block):
