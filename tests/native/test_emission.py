@@ -135,6 +135,10 @@ CALLS: dict[str, Callable[[Any, Any, Any], object]] = {
 }
 
 
+# Without a GIL the interpreter crashes where functions in Python have no memory, also on the pure core.
+COMPILED = [call for call in CALLS if getattr(sys, "_is_gil_enabled", lambda: True)() or call not in {"muted", "send"}]
+
+
 def muted(changed: Any, *args: Any, **kwargs: Any) -> None:
     """Emit to nobody."""
     with changed.muted():
@@ -181,7 +185,7 @@ def test_counts(call: str, failing: bool) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # whatever else runs in this process has no memory either
 @pytest.mark.parametrize("failing", FAILING)
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", COMPILED)
 def test_every_allocation_fails_in_turn(call: str, failing: bool) -> None:
     """For want of memory there is a MemoryError, alone or in the group; the signal stays whole and nothing leaks."""
     listener, first, second = Listener(), Thing(), Thing()
