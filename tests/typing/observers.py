@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Protocol, assert_type
 
 from safemem import Connection, Signal
@@ -26,6 +27,27 @@ class Display:
     def clear(self) -> None: ...
     async def show_slowly(self, degrees: float) -> str:
         return str(degrees)
+
+
+class Receivers:
+    def optional(self, degrees: float, digits: int = 2) -> None: ...
+    def anything(self, *args: object, **names: object) -> None: ...
+    def wide(self, value: object) -> None: ...
+    def narrow(self, degrees: int) -> None: ...
+    def keyword(self, degrees: float, *, digits: int) -> None: ...
+    @classmethod
+    def of_class(cls, degrees: float) -> None: ...
+    @staticmethod
+    def static(degrees: float) -> None: ...
+
+
+class Loud(Signal[str]):
+    def shout(self, text: str) -> None:
+        self.emit(text.upper())
+
+
+class Speaker:
+    said: ClassVar[Loud] = Loud()
 
 
 def two(name: str, number: int) -> int:
@@ -54,6 +76,21 @@ def connecting(t: Thermometer, d: Display) -> None:
     t.started.connect(d.clear)
     t.started.connect(d.show)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     assert_type(t.changed.disconnect(d.show), bool)
+
+
+def connecting_what_fits(t: Thermometer, r: Receivers) -> None:
+    t.changed.connect(r.optional)
+    t.changed.connect(partial(r.optional, digits=3))
+    t.changed.connect(r.anything)
+    t.changed.connect(r.wide)
+    t.changed.connect(r.of_class)
+    t.changed.connect(Receivers.static)
+    t.changed.connect(Thermometer().changed.emit)
+    t.changed.connect(r.narrow)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    t.changed.connect(r.keyword)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    assert_type(Speaker().said, Loud)
+    Speaker().said.connect(r.wide)
+    Speaker().said.connect(r.narrow)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 def emitting(t: Thermometer) -> None:
