@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from safemem.demo.corpus import Corpus, find_corpus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FILES = 40
@@ -27,6 +29,15 @@ def helper(value):
         return value
     return inner
 '''
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _nothing_of_other_tests() -> Iterator[None]:
+    # Rows collect garbage many times; what thousands of tests before left in memory would be looked at each time.
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
