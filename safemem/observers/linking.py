@@ -47,7 +47,8 @@ def link_to(
         role = "receiver" if obj is receiver else "the object of a bound method"
         msg = f"{unweakable(role, obj)}; or connect with weak=False, which keeps it alive"
         raise TypeError(msg)
-    origin = (priority, frame.f_code, frame.f_lasti, signal._about)
+    # A plain int: what compares priorities later holds a lock, and a subclass may have comparisons of its own.
+    origin = (int.__index__(priority), frame.f_code, frame.f_lasti, signal._about)
     weakly = None if obj is None else ref(obj)
     if owner is None and sender is None and not once and not awaited:
         return Link(func, weakly, origin)

@@ -524,6 +524,7 @@ class TestErrors:
 
         def work():
             log: list[Any] = []
+            failed = False
             try:
                 with Plain(log) as thing:
                     for number, error in enumerate(errors):
@@ -531,11 +532,12 @@ class TestErrors:
                     if block:
                         raise LookupError
             except BaseException:  # noqa: BLE001
-                pass
+                failed = True
+            return log, failed
 
         work()
         with no_cyclic_garbage():
-            work()
+            assert work() == (["dispose", *reversed(range(len(errors)))], bool(errors) or block)
 
 
 class TestThreads:

@@ -237,9 +237,10 @@ async def test_a_loop_that_ends():
 @pytest.mark.parametrize("error", [None, KeyError, asyncio.CancelledError])
 def test_nothing_is_left_to_the_collector(error):
     """Neither success nor errors make cycles."""
+    log: list[Any] = []
 
     async def work():
-        log: list[Any] = []
+        log.clear()
         service = Service(log)
         service.own(Resource(log, 1, error))
         service.own(Resource(log, 2))
@@ -247,7 +248,9 @@ def test_nothing_is_left_to_the_collector(error):
             async with service:
                 pass
         except BaseException:  # noqa: BLE001
-            pass
+            assert error is not None
+        else:
+            assert error is None
 
     def drive():
         coroutine = work()
@@ -260,3 +263,5 @@ def test_nothing_is_left_to_the_collector(error):
     drive()
     with no_cyclic_garbage():
         drive()
+    assert log[0] == "dispose"
+    assert len(log) == 5  # and the beginning and end of two resources, or what came in its place

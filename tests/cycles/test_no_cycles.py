@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
+import attrs
 import pytest
 from helpers.aio import in_loop
 from helpers.collect import no_cyclic_garbage
@@ -307,7 +308,6 @@ def test_classes():
 
 def test_attrs_classes():
     """Classes made by attrs are let pass too."""
-    attrs = pytest.importorskip("attrs")
 
     def work():
         @attrs.define

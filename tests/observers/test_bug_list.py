@@ -364,12 +364,13 @@ def test_emitters_with_slots_are_freed():
 
 def test_a_signal_in_use_is_no_reference_cycle():
     """Each of psygnal's is one."""
-    with no_cyclic_garbage():
+    with no_cyclic_garbage(), freed_by_count() as watched:
         emitter, listener = Emitter(), Listener()
+        watched += [weakref.ref(emitter), weakref.ref(emitter.changed), weakref.ref(listener)]
         emitter.changed.connect(listener.hear)
         emitter.changed.connect(print, once=True)
         emitter.changed.emit(1)
-        del emitter
+        del emitter, listener
 
 
 def test_two_signals_and_two_threads_do_not_wait_for_each_other():
@@ -391,6 +392,7 @@ def test_two_signals_and_two_threads_do_not_wait_for_each_other():
 def test_an_emission_in_a_finaliser_does_not_wait_for_a_lock():
     """Django's plain lock, taken by a finaliser in the thread that has it, is a deadlock."""
     changed = Signal()
+    ended = []
 
     class Bomb:
         def __init__(self):
@@ -400,6 +402,7 @@ def test_an_emission_in_a_finaliser_does_not_wait_for_a_lock():
             changed.connect(print)
             changed.emit_from(self)
             changed.clear()
+            ended.append(len(changed))
 
     threshold = gc.get_threshold()
     gc.set_threshold(1)
@@ -411,6 +414,8 @@ def test_an_emission_in_a_finaliser_does_not_wait_for_a_lock():
             len(changed)
     finally:
         gc.set_threshold(*threshold)
+    assert len(ended) > 10
+    assert set(ended) == {0}
 
 
 def test_deepcopy_and_copy_of_an_emitter_share_no_listeners():

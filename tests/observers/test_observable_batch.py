@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from helpers.listeners import Listener
+from helpers.points import KINDS, Point, SlottedPoint
 from helpers.recorder import unraisable
 from helpers.threads import run_threads, switching_often
 
@@ -15,35 +16,6 @@ from safemem.observers.hooks import find_watch
 
 MISSING = Observable.MISSING
 COUNT = 1500  # assignments of a thread
-
-
-class Point(Observable):
-    x: int = 0
-    y: int = 0
-    z: int
-
-
-class SlottedPoint(Observable):
-    __slots__ = ("__weakref__", "x", "y", "z")
-    x: int
-    y: int
-    z: int
-
-    def __init__(self):
-        self.x = self.y = 0
-
-
-class BarePoint(Observable):
-    __slots__ = ("x", "y", "z")
-    x: int
-    y: int
-    z: int
-
-    def __init__(self):
-        self.x = self.y = 0
-
-
-KINDS = [Point, SlottedPoint, BarePoint]
 
 
 def observed(kind=Point, names="xyz"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from helpers.points import KINDS, Point
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -10,35 +11,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from safemem import Observable
 
 MISSING = Observable.MISSING
-
-
-class Point(Observable):
-    x: int = 0
-    y: int = 0
-    z: int
-
-
-class SlottedPoint(Observable):
-    __slots__ = ("__weakref__", "x", "y", "z")
-    x: int
-    y: int
-    z: int
-
-    def __init__(self):
-        self.x = self.y = 0
-
-
-class BarePoint(Observable):
-    __slots__ = ("x", "y", "z")
-    x: int
-    y: int
-    z: int
-
-    def __init__(self):
-        self.x = self.y = 0
-
-
-KINDS = [Point, SlottedPoint, BarePoint]
 
 
 class Model(RuleBasedStateMachine):

@@ -211,3 +211,24 @@ def test_finalisers_that_use_the_signal(outer, inner, cyclic):
         signal.connect(heard.append)
         signal.emit(1)
         assert heard == [1]
+
+
+class Loud(int):
+    """A priority that runs code when it is compared."""
+
+    def _bite(self, other):
+        raise AssertionError
+
+    __lt__ = __gt__ = __le__ = __ge__ = __eq__ = _bite
+    __hash__ = int.__hash__
+
+
+def test_priorities_run_no_code():
+    """A number of a class of its own is taken for what it is; its comparisons, which would run under the lock, are not asked."""
+    changed = Signal()
+    heard = []
+    for priority in (1, 3, 2, 3, 1):
+        changed.connect(lambda priority=priority: heard.append(priority), priority=Loud(priority))
+    changed.emit()
+    assert heard == [3, 3, 2, 1, 1]
+    assert {type(connection.priority) for connection in changed.connections()} == {int}
