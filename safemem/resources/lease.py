@@ -1,0 +1,310 @@
+"""Leases: whoever uses a named resource holds a shared `flock` on its inode, and only the holder of the exclusive one removes.
+
+The kernel drops a lock when the last copy of the descriptor is gone, however a process ends; so a resource nobody has a lock on is an orphan, and
+there is no pid, header or registry that could be wrong. Boost.Interprocess (`remove_if_can_lock_file`) and systemd-tmpfiles use the same rule.
+
+A resource of ours has a name made by `new_name()`: `sm1_<uid>_<family>_<8 hex>`, then what the caller likes. One whose name the user chose has such
+a name as well, a second hard link to the same inode, by which a sweep knows it for ours. The order of steps keeps that true at every moment: the
+lease name is made first and removed last.
+
+A lock belongs to the open file, which a forked child shares: never unlock or upgrade a descriptor, only close it; ask with a fresh one, as
+`reclaim()` does. Nothing here imports the rest of the package: the guardian, a process of its own, runs this file alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = [
+    "LeaseName",
+    "check_system",
+    "create_directory",
+    "create_file",
+    "family",
+    "hold",
+    "is_held",
+    "link",
+    "names_of",
+    "new_name",
+    "owned_names",
+    "parse_name",
+    "reclaim",
+]
+
+TIMEOUT: Final = 5.0  # seconds; a sweeper holds an exclusive lock for microseconds, unless it was stopped just then
+
+_NAME: Final = re.compile(r"sm1_(?P<uid>\d+)_(?P<family>[0-9a-f]{10})_[0-9a-f]{8}(?![0-9A-Za-z])")
+_BUSY: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
+_OPEN: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_TRIES: Final = 100
+
+_family = ""
+
+
+class LeaseName(NamedTuple):
+    """What a name of ours says."""
+
+    uid: int
+    family: str
+
+
+def check_system(what: str) -> None:
+    """Raise NotImplementedError where there is no `flock`: without it nobody can know whether a resource is still in use.
+
+    >>> check_system("managed_shm()")
+    """
+    if sys.platform == "win32":
+        msg = f"{what} needs flock(), which Windows does not have"
+        raise NotImplementedError(msg)
+
+
+def family() -> str:
+    """Return the ten hexadecimal digits that all names made by this process and its forked children have in common.
+
+    >>> len(family()), family() == family()
+    (10, True)
+    """
+    global _family  # noqa: PLW0603 - made when first asked for: importing reads no random numbers
+    if not _family:
+        _family = os.urandom(5).hex()
+    return _family
+
+
+def new_name(tail: str = "") -> str:
+    """Return a new name; `tail`, if any, must not start with a letter or digit.
+
+    >>> parse_name(new_name("-report.csv")) == LeaseName(os.geteuid(), family())
+    True
+    """
+    return f"sm1_{os.geteuid()}_{family()}_{os.urandom(4).hex()}{tail}"
+
+
+def parse_name(name: str) -> LeaseName | None:
+    """Return what a name says, or None if it is not one of ours.
+
+    >>> parse_name("sm1_1000_0123456789_89abcdef")
+    LeaseName(uid=1000, family='0123456789')
+    >>> parse_name("psm_0a1b2c3d") is None
+    True
+    """
+    found = _NAME.match(name)
+    return None if found is None else LeaseName(int(found["uid"]), found["family"])
+
+
+def owned_names(directory: str) -> Iterator[str]:
+    """Yield the names in a directory that are ours and this user's; a directory that cannot be read has none."""
+    uid = os.geteuid()
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return
+    for name in names:
+        found = parse_name(name)
+        if found is not None and found.uid == uid:
+            yield name
+
+
+def create_file(directory: str, mode: int = 0o600, tail: str = "") -> tuple[int, str]:
+    """Make an empty file under a new name; return a descriptor, open for reading and writing, that holds its lease, and the name.
+
+    Closing the descriptor, and all copies of it that forked children have, gives the lease up.
+
+    Raises:
+        OSError: as `os.open()`; nothing is left then.
+    """
+    for _ in range(_TRIES):
+        name = new_name(tail)
+        path = os.path.join(directory, name)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN, mode)
+        except FileExistsError:
+            continue
+        if _hold_new(fd, path, os.unlink):
+            return fd, name
+    raise FileExistsError(errno.EEXIST, "no free name found", directory)
+
+
+def create_directory(directory: str, mode: int = 0o700, tail: str = "") -> tuple[int, str]:
+    """Make an empty directory under a new name; return a descriptor that holds its lease, and the name.
+
+    Raises:
+        OSError: as `os.mkdir()`; nothing is left then.
+    """
+    for _ in range(_TRIES):
+        name = new_name(tail)
+        path = os.path.join(directory, name)
+        try:
+            os.mkdir(path, mode)
+        except FileExistsError:
+            continue
+        try:
+            fd = os.open(path, os.O_RDONLY | _OPEN)
+        except FileNotFoundError:  # a sweeper was faster
+            continue
+        except BaseException:
+            os.rmdir(path)
+            raise
+        if _hold_new(fd, path, os.rmdir):
+            return fd, name
+    raise FileExistsError(errno.EEXIST, "no free name found", directory)
+
+
+def _hold_new(fd: int, path: str, remove: Callable[[str], None]) -> bool:
+    """Hold what was just made; False if a sweeper had it removed before it was locked."""
+    try:
+        hold(fd)
+        if _same(fd, path):
+            return True
+    except FileNotFoundError:
+        pass
+    except BaseException:
+        os.close(fd)
+        remove(path)
+        raise
+    os.close(fd)
+    return False
+
+
+def hold(fd: int, *, timeout: float = TIMEOUT) -> None:
+    """Take a share in the lease of an open file or directory; it lasts until all copies of the descriptor are closed.
+
+    Raises:
+        FileNotFoundError: it has no name any more.
+        TimeoutError: somebody held it exclusively for `timeout` seconds.
+        OSError: as `fcntl.flock()`.
+    """
+    if not _lock(fd, fcntl.LOCK_SH):
+        deadline = time.monotonic() + timeout
+        while not _lock(fd, fcntl.LOCK_SH):
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, f"held exclusively by another process for {timeout} s")
+            time.sleep(0.001)
+    if os.fstat(fd).st_nlink == 0:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
+def link(directory: str, name: str, chosen: str) -> None:
+    """Give a leased file a second name, one that a user chose; an orphan that has it is removed first.
+
+    Raises:
+        FileExistsError: the name is in use.
+        OSError: as `os.link()`.
+    """
+    source, target = os.path.join(directory, name), os.path.join(directory, chosen)
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        if not reclaim(directory, chosen):
+            raise
+        os.link(source, target, follow_symlinks=False)
+
+
+def names_of(directory: str, inode: int) -> list[str]:
+    """Return all names that an inode has in a directory, those that users chose first: the order in which they are to be removed."""
+    with os.scandir(directory) as entries:
+        names = [entry.name for entry in entries if entry.inode() == inode]
+    return sorted(names, key=lambda name: (parse_name(name) is not None, name))
+
+
+def is_held(directory: str, name: str) -> bool | None:
+    """Return whether anybody, this process included, uses a resource; None if it is gone or not this user's."""
+    try:
+        fd = _open_for_lock(os.path.join(directory, name))
+    except OSError:
+        return None
+    try:
+        return None if os.fstat(fd).st_uid != os.geteuid() else not _lock(fd, fcntl.LOCK_EX)
+    finally:
+        os.close(fd)
+
+
+def reclaim(directory: str, name: str) -> bool:
+    """Remove a file, or a directory with all that is in it, under all its names, if it is ours and nobody uses it; return whether that was done.
+
+    This is the only thing that removes. It takes the exclusive lock with a descriptor of its own, so that uses in this very process, and in
+    forked children, count as well. Nothing is done to what belongs to other users, to what is not ours by name, to what is gone. Costs about 5 us
+    where somebody still uses it.
+
+    Raises:
+        OSError: it is an orphan but could not be removed, or no descriptor could be had.
+    """
+    path = os.path.join(directory, name)
+    try:
+        fd = _open_for_lock(path)
+    except OSError as error:
+        if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}:
+            raise
+        return False  # gone, a link, or not to be opened: not ours
+    try:
+        found = os.fstat(fd)
+        if found.st_uid != os.geteuid() or not _lock(fd, fcntl.LOCK_EX) or not _same(fd, path):
+            return False
+        if stat.S_ISDIR(found.st_mode):
+            return _reclaim_directory(path, name)
+        return stat.S_ISREG(found.st_mode) and _reclaim_file(directory, name, os.fstat(fd))
+    finally:
+        os.close(fd)
+
+
+def _reclaim_file(directory: str, name: str, found: os.stat_result) -> bool:
+    names = [name] if found.st_nlink == 1 else names_of(directory, found.st_ino)
+    if all(parse_name(each) is None for each in names):
+        return False
+    for each in names:
+        try:
+            os.unlink(os.path.join(directory, each))
+        except FileNotFoundError:
+            pass
+    return True
+
+
+def _reclaim_directory(path: str, name: str) -> bool:
+    if parse_name(name) is None:
+        return False
+    import shutil
+
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        for inside, _, _ in os.walk(path):  # each directory is opened for its parent's sake before it is walked
+            os.chmod(inside, 0o700)
+            for each in os.scandir(inside):
+                if each.is_dir(follow_symlinks=False):
+                    os.chmod(each.path, 0o700)
+        shutil.rmtree(path)
+    return True
+
+
+def _open_for_lock(path: str) -> int:
+    return os.open(path, os.O_RDONLY | _OPEN | getattr(os, "O_NOCTTY", 0))
+
+
+def _lock(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _BUSY:
+            return False
+        raise
+    return True
+
+
+def _same(fd: int, path: str) -> bool:
+    """Whether a path still leads to the open file."""
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(fd), there)
