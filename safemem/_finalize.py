@@ -22,7 +22,7 @@ from safemem.errors import CycleWarning
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["finalize"]
+__all__ = ["finalize", "watch_exit"]
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class _Entry:
 _registry: Final[dict[Any, _Entry]] = {}
 _numbers: Final = count()
 _latest = -1  # the number of the one made last
-_watching = False
+_watching: tuple[int, bool] | None = None  # the process, and whether it was known to be a child of multiprocessing
 
 
 class finalize(Generic[T]):  # noqa: N801 - the name of the class in weakref that it takes the place of
@@ -160,13 +160,30 @@ def _refuse_to_pin(obj: object, func: Any, args: tuple[Any, ...], kwargs: dict[s
 
 
 def _register(finalizer: finalize[Any], obj: object, entry: _Entry) -> None:
-    global _latest, _watching  # noqa: PLW0603 - the exit is watched from the first finaliser on: importing changes nothing in the process
-    if not _watching:
-        _watching = True
-        atexit.register(_run_at_exit)
+    global _latest  # noqa: PLW0603 - a number, and the only one
+    watch_exit()
     _registry[finalizer] = entry
     entry.ref = weakref.ref(obj, finalizer)
     _latest = entry.number
+
+
+def watch_exit() -> None:
+    """See to it that this process, which may be a new one, runs its finalisers at exit; from the first on, as importing changes nothing.
+
+    A child that multiprocessing forked ends without exit handlers (before 3.13), or has forgotten those it inherited; it runs its own.
+    """
+    global _watching  # noqa: PLW0603 - what is watched is the process
+    parents = sys.modules.get("multiprocessing.process")
+    now = (os.getpid(), parents is not None and parents.parent_process() is not None)
+    if now == _watching:
+        return
+    _watching = now
+    atexit.unregister(_run_at_exit)
+    atexit.register(_run_at_exit)
+    if now[1]:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, _run_at_exit, exitpriority=-100)  # after its own children were waited for
 
 
 def _run_at_exit() -> None:
