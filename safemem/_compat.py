@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer as Buffer  # noqa: PLC0414 - for type checkers only, so that it is in no __all__
     from typing_extensions import TypeVar as _DefaultTypeVar
     from typing_extensions import override
 

@@ -39,6 +39,7 @@ LATE = {
     "json",
     "logging",
     "multiprocessing",
+    "numpy",
     "shutil",
     "socket",
     "subprocess",
