@@ -47,6 +47,7 @@ TIMEOUT: Final = 5.0  # seconds; a sweeper holds an exclusive lock for microseco
 
 _NAME: Final = re.compile(r"sm1_(?P<uid>\d+)_(?P<family>[0-9a-f]{10})_[0-9a-f]{8}(?![0-9A-Za-z])")
 _BUSY: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
+_NOT_OURS: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO})  # gone, a link, another's
 _OPEN: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _TRIES: Final = 100
 
@@ -244,9 +245,9 @@ def reclaim(directory: str, name: str) -> bool:
     try:
         fd = _open_for_lock(path)
     except OSError as error:
-        if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}:
-            raise
-        return False  # gone, a link, or not to be opened: not ours
+        if error.errno in _NOT_OURS:
+            return False
+        raise
     try:
         found = os.fstat(fd)
         if found.st_uid != os.geteuid() or not _lock(fd, fcntl.LOCK_EX) or not _same(fd, path):

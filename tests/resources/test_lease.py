@@ -7,10 +7,9 @@ import stat
 import sys
 
 import pytest
-
 from helpers.collect import no_cyclic_garbage
 from helpers.forks import in_child
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safemem.resources import lease
@@ -38,6 +37,7 @@ def make(place: str, kind: str) -> tuple[int, str]:
 KINDS = pytest.mark.parametrize("kind", ["file", "directory"])
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_only_names_of_ours_are_parsed(text):
     """What somebody else called something is never taken for ours; ours is, whatever stands behind it."""
