@@ -42,7 +42,7 @@ class Segment:
         self.name = name
         self.leased: str | None = None  # the name of ours, which is `name` if the user chose none
         self.fd = fd  # holds the lease
-        self.identity = (0, 0)  # device and inode
+        self.identity: tuple[int, int] = (0, 0)  # device and inode
         self.owner = 0  # the process whose close() removes the names; 0 if there is none
         self.ours = False  # whether the last user removes it
         self.removed = False

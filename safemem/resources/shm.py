@@ -12,6 +12,7 @@ from safemem._finalize import finalize, watch_exit
 from safemem.resources import segment as segments
 from safemem.resources._checks import check_choice, check_init, check_mode, check_name, check_size
 from safemem.resources.lease import check_system
+from safemem.resources.sweep import sweep_once
 from safemem.resources.views import Mapped
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class ManagedSharedMemory(Mapped):
         on_views: str = "defer",
     ) -> None:
         check_system("managed_shm()")
+        sweep_once(segments.directory())
         segment, mapping = segments.create(size, name, policy, init, readonly=readonly, mode=mode, prealloc=prealloc)
         self._set_up(segment, mapping, size, readonly, on_views)
 
