@@ -25,11 +25,13 @@ else:
         return method
 
 
-__all__ = ["GIL_DISABLED", "MISSING", "D", "K", "Missing", "T", "V", "is_tracing", "override"]
+__all__ = ["FIRST_PROCESS", "GIL_DISABLED", "MISSING", "D", "K", "Missing", "T", "V", "is_tracing", "override"]
 
 D = TypeVar("D")
 K = TypeVar("K")
 V = TypeVar("V")
+
+FIRST_PROCESS: Final = os.getpid()  # the one that imported safemem; forked children see that they are not
 
 GIL_DISABLED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
