@@ -51,7 +51,7 @@ _NOT_OURS: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EA
 _OPEN: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _TRIES: Final = 100
 
-_family = ""
+_family = (0, "")  # the process, and the digits of its names
 
 
 class LeaseName(NamedTuple):
@@ -72,15 +72,16 @@ def check_system(what: str) -> None:
 
 
 def family() -> str:
-    """Return the ten hexadecimal digits that all names made by this process and its forked children have in common.
+    """Return the ten hexadecimal digits that all names made by this process have in common; a forked child has others.
 
     >>> len(family()), family() == family()
     (10, True)
     """
     global _family  # noqa: PLW0603 - made when first asked for: importing reads no random numbers
-    if not _family:
-        _family = os.urandom(5).hex()
-    return _family
+    process, digits = _family
+    if process != os.getpid():
+        process, digits = _family = os.getpid(), os.urandom(5).hex()
+    return digits
 
 
 def new_name(tail: str = "") -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from safemem._finalize import finalize, watch_exit
 from safemem.resources import segment as segments
 from safemem.resources._checks import check_choice, check_init, check_mode, check_name, check_size
+from safemem.resources.guardian import watch
 from safemem.resources.lease import check_system
 from safemem.resources.sweep import sweep_once
 from safemem.resources.views import Mapped
@@ -91,9 +92,13 @@ class ManagedSharedMemory(Mapped):
         mode: int = 0o600,
         prealloc: bool = True,
         on_views: str = "defer",
+        guardian: str = "auto",
     ) -> None:
         check_system("managed_shm()")
-        sweep_once(segments.directory())
+        where = segments.directory()
+        sweep_once(where)
+        if guardian == "auto" and policy != "keep":
+            watch(where)
         segment, mapping = segments.create(size, name, policy, init, readonly=readonly, mode=mode, prealloc=prealloc)
         self._set_up(segment, mapping, size, readonly, on_views)
 
@@ -251,6 +256,7 @@ def managed_shm(
         mode=mode,
         prealloc=prealloc,
         on_views=on_views,
+        guardian=guardian,
     )
     return block
 

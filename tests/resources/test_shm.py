@@ -28,6 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 def place(tmp_path, monkeypatch):
     """A directory of segments of our own; nothing may be left in it."""
     path = str(tmp_path)
+    monkeypatch.setenv("SAFEMEM_GUARDIAN", "off")  # it would remove what a test leaves to look at it
     monkeypatch.setattr(segment, "directory", lambda: path)
     yield path
     assert os.listdir(path) == []
@@ -397,7 +398,7 @@ class TestRefusals:
         """A directory that may not be written is an error that names it."""
         place = tmp_path / "closed"
         place.mkdir(mode=0o755)
-        monkeypatch.setattr(segment, "_LINUX", str(place))
+        monkeypatch.setattr(segment, "directory", lambda: str(place))
 
         def work() -> None:
             if os.geteuid() == 0:
@@ -414,7 +415,7 @@ class TestRefusals:
         """A directory that goes away under a block is no error at its close."""
         place = tmp_path / "going"
         place.mkdir()
-        monkeypatch.setattr(segment, "_LINUX", str(place))
+        monkeypatch.setattr(segment, "directory", lambda: str(place))
         for policy in ("owner", "last"):
             shm = managed_shm(1, policy=policy)
             os.unlink(place / shm.name)

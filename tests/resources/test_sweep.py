@@ -24,6 +24,7 @@ def place(tmp_path, monkeypatch):
     """Directories of our own for shared memory and temporary files; the first is returned."""
     for name in ("shm", "tmp"):
         (tmp_path / name).mkdir()
+    monkeypatch.setenv("SAFEMEM_GUARDIAN", "off")  # it would remove what a test leaves to look at it
     monkeypatch.setattr(segment, "directory", lambda: str(tmp_path / "shm"))
     monkeypatch.setattr(sweeping, "directory", lambda: str(tmp_path / "shm"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
