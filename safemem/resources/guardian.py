@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Final
 from safemem._compat import FIRST_PROCESS
 from safemem.resources.lease import family
 
+if sys.platform != "win32":
+    import fcntl
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
@@ -210,8 +213,6 @@ def _start() -> socket.socket | None:
 
 def _spawn(control: int, listener: int) -> None:
     """Start its program, and wait until that has left for a process of its own."""
-    import fcntl
-
     from safemem.resources import _guard
 
     room = os.path.dirname(os.path.abspath(__file__))
