@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from safemem._finalize import finalize, watch_exit
 from safemem.resources import segment as segments
 from safemem.resources._checks import check_choice, check_init, check_mode, check_name, check_size
+from safemem.resources._place import place_of_caller
 from safemem.resources.guardian import watch
 from safemem.resources.lease import check_system
 from safemem.resources.sweep import sweep_once
@@ -118,7 +119,7 @@ class ManagedSharedMemory(Mapped):
         try:
             self._hold_mapping(mapping, size)
             segment.ref = weakref.ref(self)
-            segment.place = _place()
+            segment.place = place_of_caller()
             self._finalizer = finalize(self, _let_go, segment)
             _watch_forks()
         except BaseException:
@@ -289,14 +290,6 @@ def _let_go(segment: segments.Segment) -> None:
         file, line = segment.place
         message = f"shared memory {segment.name!r} was dropped open: close it, or use it in a with statement"
         warnings.warn_explicit(message, ResourceWarning, file, line)
-
-
-def _place() -> tuple[str, int]:
-    """Return the file and line of who called into the package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("safemem.resources."):
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
 
 
 def _watch_forks() -> None:
