@@ -60,7 +60,34 @@ def _info(args: argparse.Namespace) -> int:
     return OK
 
 
-COMMANDS: tuple[Callable[[SubParsers], None], ...] = (_add_demo, _add_info)
+def _add_ls(commands: SubParsers) -> None:
+    parser = _add(commands, "ls", "list shared memory and temporary files: who holds what, alive or orphaned", _ls)
+    parser.add_argument("--dir", metavar="DIR", action="append", default=[], help="look into this directory, too; may be repeated")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _ls(args: argparse.Namespace) -> int:
+    from safemem._leftovers import show
+
+    show(args.dir, as_json=args.json)
+    return OK
+
+
+def _add_sweep(commands: SubParsers) -> None:
+    parser = _add(commands, "sweep", "remove what dead programs left; what anybody still uses stays", _sweep)
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    parser.add_argument("--dir", metavar="DIR", action="append", default=[], help="look into this directory, too; may be repeated")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _sweep(args: argparse.Namespace) -> int:
+    from safemem._leftovers import remove
+
+    remove(args.dir, dry_run=args.dry_run, as_json=args.json)
+    return OK
+
+
+COMMANDS: tuple[Callable[[SubParsers], None], ...] = (_add_demo, _add_ls, _add_sweep, _add_info)
 
 
 def _add(commands: SubParsers, name: str, text: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
