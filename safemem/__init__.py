@@ -1,11 +1,12 @@
 """Caches that stay bounded, for programs that must run for months.
 
-Everything for everyday use is here; `CacheStats` and `WeakCacheStats` are imported when first asked for, as their dependencies take longer to
-import than all the rest.
+Everything for everyday use is here; resources, `CacheStats` and `WeakCacheStats` are imported when first asked for, as their dependencies take
+longer to import than all the rest.
 """
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
 from safemem._finalize import finalize
@@ -35,6 +36,9 @@ from safemem.weak.registry import WeakRegistry
 
 if TYPE_CHECKING:
     from safemem.caches.stats import CacheStats, WeakCacheStats
+    from safemem.resources.memfd import managed_memfd
+    from safemem.resources.shm import managed_shm
+    from safemem.resources.sweep import Orphan, list_resources, sweep
 
 __all__ = [
     "CacheStats",
@@ -44,6 +48,7 @@ __all__ = [
     "Disposable",
     "LRUCache",
     "Observable",
+    "Orphan",
     "RemovalCause",
     "SafememError",
     "Signal",
@@ -60,20 +65,34 @@ __all__ = [
     "cached",
     "cached_property",
     "finalize",
+    "list_resources",
     "lru_cache",
     "maintain",
     "no_cycles",
+    "managed_memfd",
+    "managed_shm",
     "strip_traceback",
+    "sweep",
     "weak_callback",
     "weak_fields",
     "weak_partial",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in {"CacheStats", "WeakCacheStats"}:
-        from safemem.caches import stats
+# What imports more than all the rest together, and is imported when it is first asked for.
+_LATER = {
+    "CacheStats": "safemem.caches.stats",
+    "Orphan": "safemem.resources.sweep",
+    "WeakCacheStats": "safemem.caches.stats",
+    "list_resources": "safemem.resources.sweep",
+    "managed_memfd": "safemem.resources.memfd",
+    "managed_shm": "safemem.resources.shm",
+    "sweep": "safemem.resources.sweep",
+}
 
-        return getattr(stats, name)
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(_import_module(_LATER[name]), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

@@ -20,6 +20,7 @@ PUBLIC = {
     "Disposable",
     "LRUCache",
     "Observable",
+    "Orphan",
     "RemovalCause",
     "SafememError",
     "Signal",
@@ -36,10 +37,14 @@ PUBLIC = {
     "cached",
     "cached_property",
     "finalize",
+    "list_resources",
     "lru_cache",
     "maintain",
+    "managed_memfd",
+    "managed_shm",
     "strip_traceback",
     "no_cycles",
+    "sweep",
     "weak_callback",
     "weak_fields",
     "weak_partial",
@@ -65,15 +70,19 @@ SIGNATURES = {
     "finalize": "obj func args kwargs",
     "lru_cache": "maxsize typed",
     "maintain": "interval caches",
+    "list_resources": "",
+    "managed_memfd": "size *, sealed",
+    "managed_shm": "size *, name attach policy init readonly mode prealloc on_views guardian",
     "strip_traceback": "exc",
     "no_cycles": "func *, ignore limit",
+    "sweep": " *, dry_run",
     "weak_callback": "func *, owner on_dead",
     "weak_fields": "names *, on_dead",
     "weak_partial": "method args kwargs",
 }
 
 # Classes whose instances the package makes.
-WITHOUT_CALLERS = {"CacheStats", "Connection", "RemovalCause", "WeakCacheStats"}
+WITHOUT_CALLERS = {"CacheStats", "Connection", "Orphan", "RemovalCause", "WeakCacheStats"}
 
 # Names that __init__.py binds for its own annotations.
 FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}

@@ -172,3 +172,6 @@ def _let_go(descriptor: _Descriptor) -> None:
         file, line = descriptor.place
         message = f"memory of descriptor {fd} was dropped open: close it, or use it in a with statement"
         warnings.warn_explicit(message, ResourceWarning, file, line)
+
+
+managed_memfd.__module__ = "safemem"

@@ -312,3 +312,6 @@ def _use_what_was_inherited() -> None:
 
 def _watch_exit_again(_: object) -> None:
     watch_exit()
+
+
+managed_shm.__module__ = "safemem"

@@ -157,3 +157,8 @@ def _holders() -> dict[tuple[int, int], list[int]]:
                     if int(fields[4]) not in holders:
                         holders.append(int(fields[4]))
     return found
+
+
+sweep.__module__ = "safemem"
+list_resources.__module__ = "safemem"
+Orphan.__module__ = "safemem"
