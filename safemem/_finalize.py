@@ -12,7 +12,7 @@ import sys
 import warnings
 import weakref
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from safemem._graph import held_by
 from safemem.core._report import report_unraisable
@@ -22,7 +22,7 @@ from safemem.errors import CycleWarning
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["finalize", "watch_exit"]
+__all__ = ["attach", "finalize", "watch_exit"]
 
 T = TypeVar("T")
 
@@ -132,6 +132,13 @@ class finalize(Generic[T]):  # noqa: N801 - the name of the class in weakref tha
     def __reduce__(self) -> Any:
         msg = "a finaliser cannot be copied or pickled: make another one for the other object"
         raise TypeError(msg)
+
+
+def attach(obj: T, func: Callable[..., Any], /, *args: Any) -> finalize[T]:
+    """Make a finaliser without looking for what would keep the object alive: for a function and arguments that are known not to."""
+    made = cast("finalize[T]", finalize.__new__(finalize))
+    _register(made, obj, _Entry(func, args, {}, next(_numbers)))
+    return made
 
 
 def _check_callable(func: object) -> None:

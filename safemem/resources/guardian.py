@@ -10,6 +10,7 @@ import os
 import select
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ __all__ = ["watch"]
 
 _TRIES: Final = 3
 _ACKNOWLEDGED_IN: Final = 2.0  # seconds
+_LOOK_EVERY: Final = 0.05  # seconds after which it is missed at the earliest if it was killed
 _GENERATIONS: Final = 16
 _LOWEST: Final = 10  # descriptors that are passed on are above those they become
 
@@ -48,6 +50,7 @@ class _State:
         self.connection = -1
         self.directories: set[str] = set()
         self.tries = 0
+        self.look_again = 0.0
 
 
 _state: _State | None = None
@@ -70,9 +73,11 @@ def watch(directory: str) -> None:
 
 
 def _watch(state: _State, directory: str) -> None:
-    if state.connection >= 0 and not _alive(state.connection):
+    now = time.monotonic()
+    if state.connection >= 0 and now >= state.look_again and not _alive(state.connection):
         os.close(state.connection)
         state.connection = -1
+    state.look_again = now + _LOOK_EVERY
     if state.connection < 0:
         if state.tries >= _TRIES:
             return

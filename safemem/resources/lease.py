@@ -166,8 +166,8 @@ def create_directory(directory: str, mode: int = 0o700, tail: str = "") -> tuple
 def _hold_new(fd: int, path: str, remove: Callable[[str], None]) -> bool:
     """Hold what was just made; False if a sweeper had it removed before it was locked."""
     try:
-        hold(fd)
-        if _same(fd, path):
+        found = hold(fd)
+        if not stat.S_ISDIR(found.st_mode) or _same(fd, path):  # some file systems count no links of directories
             return True
     except FileNotFoundError:
         pass
@@ -179,8 +179,8 @@ def _hold_new(fd: int, path: str, remove: Callable[[str], None]) -> bool:
     return False
 
 
-def hold(fd: int, *, timeout: float = TIMEOUT) -> None:
-    """Take a share in the lease of an open file or directory; it lasts until all copies of the descriptor are closed.
+def hold(fd: int, *, timeout: float = TIMEOUT) -> os.stat_result:
+    """Take a share in the lease of an open file or directory; it lasts until all copies of the descriptor are closed. Return what it is.
 
     Raises:
         FileNotFoundError: it has no name any more.
@@ -193,8 +193,10 @@ def hold(fd: int, *, timeout: float = TIMEOUT) -> None:
             if time.monotonic() > deadline:
                 raise TimeoutError(errno.ETIMEDOUT, f"held exclusively by another process for {timeout} s")
             time.sleep(0.001)
-    if os.fstat(fd).st_nlink == 0:
+    found = os.fstat(fd)
+    if found.st_nlink == 0:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return found
 
 
 def link(directory: str, name: str, chosen: str) -> None:
@@ -242,7 +244,7 @@ def reclaim(directory: str, name: str) -> bool:
     Raises:
         OSError: it is an orphan but could not be removed, or no descriptor could be had.
     """
-    path = os.path.join(directory, name)
+    path = f"{directory}/{name}"
     try:
         fd = _open_for_lock(path)
     except OSError as error:
@@ -250,12 +252,14 @@ def reclaim(directory: str, name: str) -> bool:
             return False
         raise
     try:
+        if not _lock(fd, fcntl.LOCK_EX):
+            return False
         found = os.fstat(fd)
-        if found.st_uid != os.geteuid() or not _lock(fd, fcntl.LOCK_EX) or not _same(fd, path):
+        if found.st_uid != os.geteuid() or not _same(fd, path):
             return False
         if stat.S_ISDIR(found.st_mode):
             return _reclaim_directory(path, name)
-        return stat.S_ISREG(found.st_mode) and _reclaim_file(directory, name, os.fstat(fd))
+        return stat.S_ISREG(found.st_mode) and _reclaim_file(directory, name, found)
     finally:
         os.close(fd)
 

@@ -1,7 +1,7 @@
 """Segments of shared memory as system calls see them: made, attached to, let go; the objects that users hold are in `shm`.
 
-A segment is a file in memory. The descriptor that holds its lease and the mapping are opened separately: views that outlive the block keep
-the mapping, but not the name.
+A segment is a file in memory. Where the last user removes it, the descriptor that holds its lease and the mapping are opened separately: views
+that outlive the block keep the mapping, but not the name.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
 _SAFE: Final = _CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV})
 _LINUX: Final = "/dev/shm"  # noqa: S108 - where shm_open() has its files, so that others find ours
+
+_checked = ""
 
 # What this process, or the one it was forked from, has open; read by what runs after a fork.
 live: Final[dict[int, Segment]] = {}
@@ -56,7 +58,11 @@ def directory() -> str:
     Raises:
         PermissionError: what has that directory's name belongs to somebody else.
     """
+    global _checked  # noqa: PLW0603 - the directory of shared memory does not come and go
+    if _checked == _LINUX:
+        return _LINUX
     if sys.platform == "linux" and os.path.isdir(_LINUX):
+        _checked = _LINUX
         return _LINUX
     import tempfile
 
@@ -88,16 +94,18 @@ def create(
     """
     where = directory()
     fd, leased = create_file(where, mode)
-    path = os.path.join(where, leased)
+    path = f"{where}/{leased}"
     segment = Segment(where, leased, fd)
     try:
         segment.identity = _identity(os.fstat(fd))
         allocate(fd, size, where, prealloc=prealloc)
-        mapping = _map_path(path, size, readonly=False)
-        if init is not None:
-            _fill(mapping, init)
-        if readonly:
-            mapping = _map_path(path, size, readonly=True)
+        # A mapping of the very descriptor keeps its lease. That does not matter where views outlive a name that close() has removed.
+        source = os.open(path, os.O_RDWR | _SAFE) if policy == "last" else fd
+        try:
+            mapping = _map_filled(source, size, init, readonly=readonly)
+        finally:
+            if source != fd:
+                os.close(source)
         _publish(segment, leased, name, policy)
     except BaseException:
         _abandon(segment, leased)
@@ -144,12 +152,11 @@ def allocate(fd: int, size: int, where: str, *, prealloc: bool) -> None:
         raise OSError(error.errno, room + advice) from None
 
 
-def _map_path(path: str, size: int, *, readonly: bool) -> mmap.mmap:
-    fd = os.open(path, (os.O_RDONLY if readonly else os.O_RDWR) | _SAFE)
-    try:
-        return map_file(fd, size, readonly=readonly)
-    finally:
-        os.close(fd)
+def _map_filled(fd: int, size: int, init: Any, *, readonly: bool) -> mmap.mmap:
+    mapping = map_file(fd, size, readonly=False)
+    if init is not None:
+        _fill(mapping, init)
+    return map_file(fd, size, readonly=True) if readonly else mapping
 
 
 def map_file(fd: int, size: int, *, readonly: bool) -> mmap.mmap:
@@ -180,7 +187,7 @@ def attach(name: str, *, readonly: bool, timeout: float = 1.0) -> tuple[Segment,
         OSError: no permission, no memory, no descriptor; the segment stays as it is.
     """
     where = directory()
-    path = os.path.join(where, name)
+    path = f"{where}/{name}"
     flags = (os.O_RDONLY if readonly else os.O_RDWR) | _SAFE
     segment = mapping = None
     while segment is None or mapping is None:  # again if it was removed and made anew between the two times it is opened
@@ -200,11 +207,10 @@ def attach(name: str, *, readonly: bool, timeout: float = 1.0) -> tuple[Segment,
 
 def _hold_segment(where: str, name: str, fd: int, timeout: float) -> Segment:
     try:
-        hold(fd)
+        found = hold(fd)
     except OSError as error:
         error.filename = name
         raise
-    found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "not shared memory", name)
     if not found.st_size:
@@ -276,7 +282,7 @@ def _remove_names(segment: Segment, names: list[str]) -> bool:
     """Remove those names that are still the segment's; return whether the one that users know was among them."""
     removed = False
     for name in dict.fromkeys(names):
-        path = os.path.join(segment.where, name)
+        path = f"{segment.where}/{name}"
         try:
             if _identity(os.lstat(path)) == segment.identity:
                 os.unlink(path)

@@ -8,6 +8,7 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from safemem._finalize import attach as attach_finalizer
 from safemem._finalize import finalize, watch_exit
 from safemem.resources import segment as segments
 from safemem.resources._checks import check_choice, check_init, check_mode, check_name, check_size
@@ -120,7 +121,7 @@ class ManagedSharedMemory(Mapped):
             self._hold_mapping(mapping, size)
             segment.ref = weakref.ref(self)
             segment.place = place_of_caller()
-            self._finalizer = finalize(self, _let_go, segment)
+            self._finalizer = attach_finalizer(self, _let_go, segment)
             _watch_forks()
         except BaseException:
             segments.end(segment)
@@ -304,7 +305,7 @@ def _use_what_was_inherited() -> None:
     for segment in list(segments.live.values()):
         block = None if segment.ref is None else segment.ref()
         if isinstance(block, ManagedSharedMemory):
-            block._finalizer = finalize(block, _let_go, segment)
+            block._finalizer = attach_finalizer(block, _let_go, segment)
     children = sys.modules.get("multiprocessing.util")
     if children is not None:  # which is about to forget, in a child of its own, what is to be done at exit
         children.register_after_fork(finalize, _watch_exit_again)
