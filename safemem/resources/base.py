@@ -6,7 +6,7 @@ import sys
 import warnings
 import weakref
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from safemem._finalize import finalize
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Ending", "Place", "Resource"]
+__all__ = ["Ending", "Held", "Place", "Resource"]
+
+# Whose frames say nothing about where a resource was made; scopes are also made by contextlib.
+_INSIDE: Final = ("safemem.", "contextlib")
 
 
 class Ending(Enum):
@@ -34,7 +37,7 @@ class Place:
 
     def __init__(self) -> None:
         frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("safemem."):
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_INSIDE):
             frame = frame.f_back
         self.filename = frame.f_code.co_filename
         self.line = frame.f_lineno
@@ -45,8 +48,8 @@ class Place:
         warnings.warn_explicit(message, ResourceWarning, self.filename, self.line, self.module)
 
 
-class Resource:
-    """A context manager, also an async one, that can do without a block.
+class Held:
+    """What is closed once: by close(), by what its subclass enters, when dropped, at exit.
 
     What is to be released must not hold the resource itself: `release(ending)` is called once at most, by whoever comes first, and never
     in a forked child.
@@ -72,9 +75,6 @@ class Resource:
             release: Callable[[Ending], None] = found[2][2]
             release(ending)
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
             self.close()
@@ -84,9 +84,6 @@ class Resource:
         except Exception as another:  # noqa: BLE001 - must not hide the one on its way, which takes it along
             error.add_note(f"while closing {self!r}: {type(another).__name__}: {another}")
 
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.__exit__(kind, error, trace)  # at once: a cancellation could cut short whatever waits
 
@@ -95,7 +92,19 @@ class Resource:
         raise TypeError(msg)
 
 
-def _abandoned(owner: weakref.ref[Resource], what: str, release: Callable[[Ending], None], place: Place) -> None:
+class Resource(Held):
+    """A context manager, also an async one, that can do without a block."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+
+def _abandoned(owner: weakref.ref[Held], what: str, release: Callable[[Ending], None], place: Place) -> None:
     """Release what nobody closed; `owner` tells which of the two it was, being dropped or the exit."""
     dropped = owner() is None
     try:
