@@ -6,7 +6,7 @@ import errno
 import io
 import os
 import stat
-from typing import IO, TYPE_CHECKING, Any, AnyStr, Final, Literal, cast, overload
+from typing import IO, TYPE_CHECKING, Any, AnyStr, Final, Literal, Protocol, cast, overload
 
 from safemem._compat import override
 from safemem.resources.base import Ending, Resource
@@ -17,13 +17,20 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["ManagedFile", "managed_file"]
+__all__ = ["BinaryMode", "ManagedFile", "TextMode", "check_options", "managed_file", "wrapped"]
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 TextMode = Literal[
     "r", "w", "x", "a", "rt", "wt", "xt", "at", "r+", "w+", "x+", "a+", "r+t", "w+t", "x+t", "a+t", "rt+", "wt+", "xt+", "at+"
 ]
 BinaryMode = Literal["rb", "wb", "xb", "ab", "r+b", "w+b", "x+b", "a+b", "rb+", "wb+", "xb+", "ab+"]
+
+
+class Releasing(Protocol):
+    """What is to be done when a file is closed."""
+
+    def release(self, ending: Ending, /) -> None:
+        """Do it."""
 
 
 class ManagedFile(Resource, IO[AnyStr]):
@@ -34,21 +41,21 @@ class ManagedFile(Resource, IO[AnyStr]):
 
     __slots__ = ("_file", "_mode", "_path", "atomic")
     _file: IO[AnyStr]
+    _kind = "managed_file"
 
-    def __init__(self, path: str | bytes, file: IO[AnyStr], mode: str, replacement: Replacement | None, durable: bool) -> None:
+    def __init__(self, path: str | bytes, file: IO[AnyStr], mode: str, held: Releasing, *, atomic: bool) -> None:
         self._path = path
         self._file = file
         self._mode = mode
-        self.atomic = replacement is not None
-        held = _Plain(file, durable and mode[0] != "r") if replacement is None else _Replacing(file, replacement, durable)
-        super().__init__(f"{self!r}" + (", whose new content is discarded," if self.atomic else ""), held.release)
+        self.atomic = atomic
+        super().__init__(f"{self!r}" + (", whose new content is discarded," if atomic else ""), held.release)
 
     def discard(self) -> None:
         """Close it and leave the target as it is; a plain file is closed."""
         self._end(Ending.FAILED)
 
     def __repr__(self) -> str:
-        return f"<managed_file {self._path!r} mode={self._mode!r}>"
+        return f"<{self._kind} {self._path!r} mode={self._mode!r}>"
 
     # Each method is here, not handed out from the file within: a bound method must keep this object, without which the file is closed.
 
@@ -184,7 +191,7 @@ class _Plain:
         self.file = file
         self.durable = durable
 
-    def release(self, _ending: Ending) -> None:
+    def release(self, _ending: Ending, /) -> None:
         try:
             if self.durable and not self.file.closed:
                 self.file.flush()
@@ -214,7 +221,7 @@ class _Replacing:
             os.register_at_fork(after_in_child=_forget_in_child)
         _being_replaced[id(self)] = self
 
-    def release(self, ending: Ending) -> None:
+    def release(self, ending: Ending, /) -> None:
         """Publish the new content if all went well; in any case leave no descriptor and no name behind."""
         try:
             if ending is Ending.CLOSED:
@@ -328,22 +335,24 @@ def managed_file(
 
     """
     name = _checked_path(path)
-    _check(mode, atomic, {"encoding": encoding, "errors": errors, "newline": newline}, buffering)
+    check_options(mode, atomic, {"encoding": encoding, "errors": errors, "newline": newline}, buffering)
     replacement = None
     if atomic or (atomic is None and mode[0] in "wx" and "+" not in mode):
         replacement = _start(os.fsdecode(name), exclusive="x" in mode, required=bool(atomic))
     text = None if "b" in mode else io.text_encoding(encoding)
     if replacement is None:
         file: IO[Any] = open(name, mode, buffering, text, errors, newline)  # noqa: SIM115 - it is closed by its owner
+        held: Releasing = _Plain(file, durable and mode[0] != "r")
     else:
         raw = io.FileIO(replacement.fd, "r+" if "+" in mode else "w")
         try:
-            file = _wrapped(raw, mode, buffering, None if text is None else (text, errors, newline))
+            file = wrapped(raw, mode, buffering, None if text is None else (text, errors, newline))
         except BaseException:
             replacement.remove()
             raw.close()
             raise
-    return ManagedFile(name, file, mode, replacement, durable)
+        held = _Replacing(file, replacement, durable)
+    return ManagedFile(name, file, mode, held, atomic=replacement is not None)
 
 
 managed_file.__module__ = "safemem"
@@ -356,7 +365,7 @@ def _checked_path(path: Any) -> str | bytes:
     return os.fspath(path)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
-def _check(mode: Any, atomic: Any, options: dict[str, str | None], buffering: int) -> None:
+def check_options(mode: Any, atomic: Any, options: dict[str, str | None], buffering: int) -> None:
     """Refuse at once what open() would refuse only after a file was made."""
     if not isinstance(mode, str):
         msg = f"mode must be a str, got {mode!r}"
@@ -378,7 +387,7 @@ def _check(mode: Any, atomic: Any, options: dict[str, str | None], buffering: in
         raise ValueError(msg)
 
 
-def _wrapped(raw: io.FileIO, mode: str, buffering: int, text: tuple[str, str | None, str | None] | None) -> IO[Any]:
+def wrapped(raw: io.FileIO, mode: str, buffering: int, text: tuple[str, str | None, str | None] | None) -> IO[Any]:
     """Put the layers on a descriptor that open() would; if it fails, open() would close the descriptor now and then."""
     if buffering == 0:
         return cast("IO[Any]", raw)
