@@ -51,9 +51,9 @@ class managed(Held, Generic[T]):  # noqa: N801 - named like the functions that o
     """
 
     __module__ = "safemem"
-    __slots__ = ("obj",)
+    __slots__ = {"obj": "What is to be closed."}
 
-    obj: T  # what is to be closed
+    obj: T
 
     def __init__(self, obj: T, *, close: str | Callable[[T], object] = "close") -> None:
         self.obj = obj

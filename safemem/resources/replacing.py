@@ -7,10 +7,10 @@ program that was killed, and whoever holds that lock may remove it. No pids, no 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 import sys
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -147,7 +147,7 @@ def _names(target: str) -> Iterator[str]:
         ending = f".{number}{SUFFIX}"
         encoded = os.fsencode(name)
         if 1 + len(encoded) + len(ending) > LONGEST:
-            digest = hashlib.blake2b(encoded, digest_size=8).hexdigest()
+            digest = f"{zlib.crc32(encoded):08x}"  # two names that share it take different numbers
             kept = os.fsdecode(encoded[: LONGEST - 2 - len(digest) - len(ending)])
             yield os.path.join(directory, f".{kept}.{digest}{ending}")
         else:

@@ -128,7 +128,7 @@ class _AsyncAdopted(_Adopted):
 
 
 class ResourceScope(_Scope, ExitStack):
-    """A `contextlib.ExitStack` that also closes what it holds when it is dropped, or at exit, and adopts whatever can be closed.
+    """A `contextlib.ExitStack` that adopts whatever can be closed, and closes it at exit if nothing else does.
 
     >>> class Pump:
     ...     def stop(self):

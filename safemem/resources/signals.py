@@ -63,9 +63,9 @@ class on_signals:  # noqa: N801 - reads as the function it nearly is
     """
 
     __module__ = "safemem"
-    __slots__ = ("_open", "signals")
+    __slots__ = {"_open": "", "signals": "Those that it was made for."}
 
-    signals: tuple[signal.Signals, ...]  # those that it was made for
+    signals: tuple[signal.Signals, ...]
 
     def __init__(self, *signals: str | int) -> None:
         self._open: set[signal.Signals] = set()
