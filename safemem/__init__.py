@@ -36,20 +36,30 @@ from safemem.weak.registry import WeakRegistry
 
 if TYPE_CHECKING:
     from safemem.caches.stats import CacheStats, WeakCacheStats
+    from safemem.resources.files import managed_file
+    from safemem.resources.isolate import IsolationError, arun_isolated, run_isolated
+    from safemem.resources.managed import managed
     from safemem.resources.memfd import managed_memfd
+    from safemem.resources.mmaps import managed_mmap
+    from safemem.resources.scope import AsyncResourceScope, ResourceScope
     from safemem.resources.shm import managed_shm
+    from safemem.resources.signals import on_signals
     from safemem.resources.sweep import Orphan, list_resources, sweep
+    from safemem.resources.temp import managed_tempdir, managed_tempfile
 
 __all__ = [
+    "AsyncResourceScope",
     "CacheStats",
     "Connection",
     "CycleWarning",
     "DeadCallbackError",
     "Disposable",
+    "IsolationError",
     "LRUCache",
     "Observable",
     "Orphan",
     "RemovalCause",
+    "ResourceScope",
     "SafememError",
     "Signal",
     "SingleFlight",
@@ -62,6 +72,7 @@ __all__ = [
     "WeakIdentityDict",
     "WeakIdentitySet",
     "WeakRegistry",
+    "arun_isolated",
     "cached",
     "cached_property",
     "finalize",
@@ -69,8 +80,15 @@ __all__ = [
     "lru_cache",
     "maintain",
     "no_cycles",
+    "managed",
+    "managed_file",
     "managed_memfd",
+    "managed_mmap",
     "managed_shm",
+    "managed_tempdir",
+    "managed_tempfile",
+    "on_signals",
+    "run_isolated",
     "strip_traceback",
     "sweep",
     "weak_callback",
@@ -81,12 +99,23 @@ __all__ = [
 
 # What imports more than all the rest together, and is imported when it is first asked for.
 _LATER = {
+    "AsyncResourceScope": "safemem.resources.scope",
     "CacheStats": "safemem.caches.stats",
+    "IsolationError": "safemem.resources.isolate",
     "Orphan": "safemem.resources.sweep",
+    "ResourceScope": "safemem.resources.scope",
     "WeakCacheStats": "safemem.caches.stats",
+    "arun_isolated": "safemem.resources.isolate",
     "list_resources": "safemem.resources.sweep",
+    "managed": "safemem.resources.managed",
+    "managed_file": "safemem.resources.files",
     "managed_memfd": "safemem.resources.memfd",
+    "managed_mmap": "safemem.resources.mmaps",
     "managed_shm": "safemem.resources.shm",
+    "managed_tempdir": "safemem.resources.temp",
+    "managed_tempfile": "safemem.resources.temp",
+    "on_signals": "safemem.resources.signals",
+    "run_isolated": "safemem.resources.isolate",
     "sweep": "safemem.resources.sweep",
 }
 
