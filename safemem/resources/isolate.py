@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from safemem.errors import SafememError
-from safemem.resources.isolated import HEADER, START
+from safemem.resources.isolated import ARENA, HEADER, START
 from safemem.resources.shipping import Shipment, pack
 
 if sys.platform != "win32":
@@ -153,6 +153,7 @@ class _Call:
             raise TypeError(msg) from error
         order = {
             "argv": sys.argv,
+            "arena": os.environ.get(ARENA),
             "call": shipment.data,
             "files": shipment.files,
             "main": _main(shipment),
@@ -197,9 +198,15 @@ class _Call:
             with self.lock:
                 if self.killed:
                     raise self._died(None)
-                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=theirs)  # noqa: S603 - our own interpreter
+                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=theirs, env=self._environment())  # noqa: S603 - our own interpreter
             held.callback(_end, self.process)
         return answers
+
+    def _environment(self) -> dict[str, str] | None:
+        """Return the child's environment, if it is not this process's."""
+        if self.memory_limit is None or ARENA in os.environ:
+            return None
+        return {**os.environ, ARENA: "0"}
 
     def _read(self, answers: int, process: subprocess.Popen[bytes]) -> bytearray | None:
         """Read the answer; None if the child ended without one. Whoever else holds the pipe's other end does not matter."""

@@ -12,8 +12,10 @@ from safemem.resources.shipping import unpack
 if sys.platform != "win32":
     import resource
 
-__all__ = ["HEADER", "START", "main"]
+__all__ = ["ARENA", "HEADER", "START", "main"]
 
+# Without a GIL, Python takes address space by the gigabyte, which is then there at the start and not missed by any limit: "0" forbids that.
+ARENA = "MIMALLOC_ARENA_RESERVE"
 HEADER = 8  # bytes before an answer that say how many follow
 # What the interpreter runs: it needs the path of modules before it can find this one.
 START = (
@@ -30,6 +32,8 @@ def main(request: IO[bytes], answers: int, lifeline: int) -> None:
     with request:
         order = pickle.load(request)  # noqa: S301 - from the process that started this one
     sys.argv[:] = order["argv"]
+    if order["arena"] is None:
+        os.environ.pop(ARENA, None)
     answer = _answer(order)
     data = len(answer).to_bytes(HEADER, "little") + answer
     try:

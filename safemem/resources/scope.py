@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
+    _Entry = tuple[bool, Callable[..., Any]]
+
 __all__ = ["AsyncResourceScope", "ResourceScope"]
 
 T = TypeVar("T")
@@ -26,7 +28,7 @@ class _Scope:
     """What both kinds of scope have in common."""
 
     if TYPE_CHECKING:
-        _exit_callbacks: deque[tuple[bool, Callable[..., Any]]]
+        _exit_callbacks: deque[_Entry]
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,17 +42,15 @@ class _Scope:
 
         The newest one goes if there are several. ValueError if the scope does not hold it. Takes time in proportion to what the scope holds.
         """
-        callbacks = self._exit_callbacks
-        for index in range(len(callbacks) - 1, -1, -1):
-            if _subject(callbacks[index][1]) is obj:
-                del callbacks[index]
+        for entry in reversed(_entries(self._exit_callbacks)):
+            if _subject(entry[1]) is obj and _remove(self._exit_callbacks, entry):
                 return obj
         msg = f"obj must be something that the scope holds, got {obj!r}"
         raise ValueError(msg)
 
     def live(self) -> list[Any]:
         """Return what the scope holds, in the order in which it came: adopted objects, context managers, callbacks."""
-        return [_subject(callback) for _, callback in tuple(self._exit_callbacks)]
+        return [_subject(callback) for _, callback in _entries(self._exit_callbacks)]
 
     def _close_now(self) -> None:
         """Close all, the newest first, although nobody can wait; who should hear of an error has gone."""
@@ -75,6 +75,27 @@ def _close_at_exit(scope: weakref.ref[_Scope]) -> None:
     found = scope()
     if found is not None:
         found._close_now()
+
+
+def _entries(callbacks: deque[_Entry]) -> tuple[_Entry, ...]:
+    """Return what is in a stack at some moment, whatever other threads do to it."""
+    while True:
+        try:
+            return tuple(callbacks)
+        except RuntimeError:  # it changed meanwhile
+            continue
+
+
+def _remove(callbacks: deque[_Entry], entry: _Entry) -> bool:
+    """Take one entry out; return False if another thread did."""
+    while True:
+        try:
+            callbacks.remove(entry)
+        except IndexError:  # it changed meanwhile
+            continue
+        except ValueError:
+            return False
+        return True
 
 
 def _subject(callback: Any) -> Any:
@@ -207,7 +228,7 @@ class AsyncResourceScope(_Scope, AsyncExitStack):
 
 
 def _push(scope: Any, adopted: _Adopted, *, is_sync: bool) -> None:
-    if any(isinstance(each, _Adopted) and each.obj is adopted.obj for _, each in tuple(scope._exit_callbacks)):
+    if any(isinstance(each, _Adopted) and each.obj is adopted.obj for _, each in _entries(scope._exit_callbacks)):
         msg = f"obj must not be held by the scope already, got {adopted.obj!r}"
         raise ValueError(msg)
     scope._push_exit_callback(adopted, is_sync)
