@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, AnyStr, overload
+from typing import IO, TYPE_CHECKING, Any, AnyStr, Literal, TypeAlias, overload
 
 from safemem._compat import override
+from safemem.resources._checks import check_choice
 from safemem.resources.base import Ending, Resource
 from safemem.resources.files import BinaryMode, ManagedFile, TextMode, check_options, wrapped
+from safemem.resources.guardian import watch
 from safemem.resources.lease import check_system, create_directory, create_file
 from safemem.resources.sweep import sweep_once
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     Directory = str | bytes | os.PathLike[str] | os.PathLike[bytes] | None
 
 __all__ = ["ManagedTempDir", "ManagedTempFile", "managed_tempdir", "managed_tempfile"]
+
+Guardian: TypeAlias = Literal["auto", "off"]
 
 
 class ManagedTempFile(ManagedFile[AnyStr]):
@@ -129,6 +133,7 @@ def managed_tempfile(
     suffix: str | None = None,
     prefix: str | None = None,
     dir: Directory = None,
+    guardian: Guardian = "auto",
     buffering: int = -1,
 ) -> ManagedTempFile[bytes]: ...
 @overload
@@ -138,6 +143,7 @@ def managed_tempfile(
     suffix: str | None = None,
     prefix: str | None = None,
     dir: Directory = None,
+    guardian: Guardian = "auto",
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
@@ -150,6 +156,7 @@ def managed_tempfile(
     suffix: str | None = None,
     prefix: str | None = None,
     dir: Directory = None,
+    guardian: Guardian = "auto",
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
@@ -161,6 +168,7 @@ def managed_tempfile(
     suffix: str | None = None,
     prefix: str | None = None,
     dir: Directory = None,  # noqa: A002 - as in tempfile
+    guardian: Guardian = "auto",
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
@@ -169,7 +177,8 @@ def managed_tempfile(
     """Make and open a temporary file with a name, which is removed in whatever way the program ends.
 
     As `tempfile.NamedTemporaryFile()`, it is removed at the end of the block, at `close()`, when dropped open, and at exit. What a program leaves
-    that is killed is removed by the next program that makes something there, or by `sweep()`: they know by a lock whether anybody still uses it.
+    that is killed is removed at once by its guardian, a process of its own, and without that by the next program that makes something there, or by
+    `sweep()`: they all know by a lock whether anybody still uses it.
 
     >>> with managed_tempfile("w", suffix=".txt", encoding="ascii") as file:
     ...     _ = file.write("words")
@@ -188,6 +197,7 @@ def managed_tempfile(
         suffix: What the name ends with.
         prefix: What the name begins with: then the file is alone in a directory of its own. Without one it begins with what a sweep looks for.
         dir: The directory; None for what TMPDIR says, or else `tempfile.gettempdir()`.
+        guardian: "auto", or "off" for no guardian process because of this file; `SAFEMEM_GUARDIAN=off` switches it off for all.
         encoding: As for `open()`; this and the next two are for text.
         errors: As for `open()`.
         newline: As for `open()`.
@@ -202,7 +212,7 @@ def managed_tempfile(
     if "r" in mode or "a" in mode:
         msg = f'mode must be "w" or "x" with what goes with it, got {mode!r}: there is nothing in a new file'
         raise ValueError(msg)
-    leased = _make("managed_tempfile()", suffix, prefix, dir, directory=False)
+    leased = _make("managed_tempfile()", suffix, prefix, dir, guardian, directory=False)
     text = None if "b" in mode else (io.text_encoding(encoding), errors, newline)
     try:
         flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -220,6 +230,7 @@ def managed_tempdir(
     suffix: str | None = None,
     prefix: str | None = None,
     dir: Directory = None,  # noqa: A002 - as in tempfile
+    guardian: Guardian = "auto",
 ) -> ManagedTempDir:
     """Make a temporary directory, which is removed with all that is in it; when and how is said at `managed_tempfile()`.
 
@@ -234,25 +245,29 @@ def managed_tempdir(
         suffix: What the name ends with.
         prefix: What the name begins with: then it is in a directory of its own.
         dir: Where; None for what TMPDIR says, or else `tempfile.gettempdir()`.
+        guardian: As for `managed_tempfile()`.
 
     Raises:
         OSError: As `os.mkdir()`.
         NotImplementedError: The system has no `flock()` (Windows).
 
     """
-    return ManagedTempDir(_make("managed_tempdir()", suffix, prefix, dir, directory=True))
+    return ManagedTempDir(_make("managed_tempdir()", suffix, prefix, dir, guardian, directory=True))
 
 
 managed_tempfile.__module__ = "safemem"
 managed_tempdir.__module__ = "safemem"
 
 
-def _make(what: str, suffix: Any, prefix: Any, where: Any, *, directory: bool) -> _Leased:
+def _make(what: str, suffix: Any, prefix: Any, where: Any, guardian: Any, *, directory: bool) -> _Leased:
     """Make a file or directory; what dead programs left in the same place is removed, once a process."""
     tail, head = _part("suffix", suffix), _part("prefix", prefix)
+    check_choice("guardian", guardian, ("auto", "off"))
     check_system(what)
     place = _place(where)
     sweep_once(place)
+    if guardian == "auto":
+        watch(place)
     if not head:
         if tail[:1].isalnum():  # where the name that a sweep knows must end
             tail = f"-{tail}"

@@ -15,7 +15,7 @@ import pytest
 from helpers.collect import no_cyclic_garbage
 from helpers.forks import forks, in_child
 from helpers.isolate import run_code
-from helpers.threads import run_threads
+from helpers.threads import run_threads, until
 
 from safemem.resources.lease import owned_names, reclaim
 from safemem.resources.temp import managed_tempdir, managed_tempfile
@@ -31,6 +31,7 @@ def place(tmp_path, monkeypatch):
     directory = tmp_path / "temporary"
     directory.mkdir()
     monkeypatch.setenv("TMPDIR", str(directory))
+    monkeypatch.setenv("SAFEMEM_GUARDIAN", "off")
     before = descriptors()
     yield directory
     gc.collect()
@@ -165,6 +166,18 @@ def test_every_end(place, end):
     assert os.listdir(place) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the guardian is for Linux")
+def test_guardian(place, monkeypatch):
+    """With its guardian, what a killed program leaves is gone without anybody's doing."""
+    monkeypatch.delenv("SAFEMEM_GUARDIAN")
+    code = (
+        "import os, sys\nfrom safemem.resources.temp import managed_tempfile, managed_tempdir\n"
+        f"made = [managed_tempfile(), managed_tempdir(prefix='p')]\nprint(len(os.listdir({str(place)!r})), flush=True)\nos.kill(os.getpid(), 9)"
+    )
+    assert run_code(code).stdout == "2\n"
+    until(lambda: os.listdir(place) == [])
+
+
 @forks
 def test_forked_child_removes_nothing(kind, place):
     """A child that closes, or ends in any way, leaves it to the parent."""
@@ -227,6 +240,7 @@ def test_made_in_a_worker(place, tmp_path, method):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
+        ({"guardian": "on"}, ValueError, "guardian must be 'auto' or 'off', got 'on'"),
         ({"prefix": 3}, TypeError, "prefix must be a str or None, got 3"),
         ({"suffix": "a/b"}, ValueError, "suffix must not contain a directory separator or NUL, got 'a/b'"),
         ({"prefix": "a\0"}, ValueError, "prefix must not contain"),
@@ -274,12 +288,11 @@ def test_error_while_closing(place, monkeypatch):
         raise OSError("read-only now")
 
     for error in (None, KeyError("user's")):
-        with pytest.raises(OSError if error is None else KeyError) as seen, managed_tempfile() as file:
-            monkeypatch.setattr(os, "unlink", fail)
+        file = managed_tempfile()
+        with monkeypatch.context() as patched, pytest.raises(OSError if error is None else KeyError) as seen, file:
+            patched.setattr(os, "unlink", fail)
             if error:
                 raise error
-        monkeypatch.undo()
-        monkeypatch.setenv("TMPDIR", str(place))
         assert "read-only now" in (str(seen.value) if error is None else seen.value.__notes__[0])
         assert sweep(place) == [file.path.name]
 
