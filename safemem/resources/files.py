@@ -214,6 +214,7 @@ class _Replacing:
         global _watching  # noqa: PLW0603 - nothing is watched before there is something to watch for
         self.file = file
         self.raw = _raw(file)
+        replacement.close = self.raw.close
         self.replacement = replacement
         self.durable = durable
         if not _watching and hasattr(os, "register_at_fork"):

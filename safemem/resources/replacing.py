@@ -19,7 +19,7 @@ if sys.platform != "win32":
     import fcntl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Replacement", "is_temporary", "reclaim", "sweep_directory"]
 
@@ -37,12 +37,13 @@ class Replacement:
     `target` is an absolute path whose last part is no symbolic link. With `exclusive` it must not exist, now and when it is published.
     """
 
-    __slots__ = ("exclusive", "fd", "target", "temporary")
+    __slots__ = ("close", "exclusive", "fd", "target", "temporary")
 
     def __init__(self, target: str, *, exclusive: bool) -> None:
         self.target = target
         self.exclusive = exclusive
         self.temporary: str | None = None
+        self.close: Callable[[], object] | None = None  # how the owner closes `fd`
         fd = self._open_nameless()
         self.fd = self._open_named() if fd is None else fd
 
@@ -93,6 +94,8 @@ class Replacement:
             _sync_directory(os.path.dirname(self.target))
 
     def _publish_named(self, temporary: str) -> None:
+        if sys.platform == "win32" and self.close is not None:  # where nothing that is open can be renamed
+            self.close()
         if self.exclusive:
             os.link(temporary, self.target, follow_symlinks=False) if os.link in os.supports_follow_symlinks else os.link(
                 temporary, self.target
