@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tests look 
 TREE = Path(__file__).resolve().parents[2]
 
 # A program of its own: the tests start processes that import the main module, and what they patch is to be patched there as well.
-PROGRAM = '''
+PROGRAM = """
 import multiprocessing, sys, unittest
 from multiprocessing import shared_memory
 from safemem.resources.shm import ManagedSharedMemory
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     result = unittest.main(argv=["tests", *sys.argv[2:]], exit=False, verbosity=1).result
     print("ran", result.testsRun, "skipped", len(result.skipped))
     sys.exit(not result.wasSuccessful())
-'''
+"""
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -48,7 +48,7 @@ def test_their_tests_pass(method, tmp_path):
         pytest.skip("this interpreter came without its own tests (the `test` package)")
     script = tmp_path / "shared_memory_tests.py"
     script.write_text(PROGRAM, encoding="utf-8")
-    before = set(os.listdir("/dev/shm"))
+    before = set(Path("/dev/shm").iterdir())
     done = subprocess.run(
         [sys.executable, "-W", "ignore::ResourceWarning", str(script), method],
         capture_output=True,
@@ -61,4 +61,4 @@ def test_their_tests_pass(method, tmp_path):
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[1]) >= 13
     assert done.stdout.split()[3] == "0"
-    assert set(os.listdir("/dev/shm")) - before == set()
+    assert set(Path("/dev/shm").iterdir()) - before == set()
