@@ -440,6 +440,17 @@ class TestViews:
         del part
         assert mapping() is None
 
+    @pytest.mark.parametrize("last", ["creator", "attacher"])
+    def test_a_view_is_no_user_of_the_name(self, place, last):
+        """With policy "last" the name goes with the last close, though its memory is still looked at."""
+        users = [managed_shm(init=b"abcd", policy="last", name="x"), managed_shm(name="x", attach=True)]
+        views = [each.buf[1:] for each in users]
+        for each in users if last == "attacher" else users[::-1]:
+            assert "x" in os.listdir(place)
+            each.close()
+        assert os.listdir(place) == []
+        assert [bytes(view) for view in views] == [b"bcd", b"bcd"]
+
     def test_unmapped_at_once_without_views(self, place):
         """Nothing is put off that need not be."""
         shm = managed_shm(4)
