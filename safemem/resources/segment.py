@@ -305,9 +305,13 @@ def remove(segment: Segment) -> None:
 def _remove_own_names(segment: Segment, fd: int) -> bool:
     """Remove the names that a segment was given; return whether the one that users know was among them."""
     name, leased = segment.name, segment.leased
-    if name == leased:  # random: nobody else has a file of that name
-        return _remove_names(segment, [name], checked=True)
-    return _remove_names(segment, [name, leased or ""], checked=os.fstat(fd).st_nlink == 2)  # both are still there
+    if name != leased:
+        return _remove_names(segment, [name, leased or ""], checked=os.fstat(fd).st_nlink == 2)  # both are still there
+    try:
+        os.unlink(f"{segment.where}/{name}")  # random: nobody else has a file of that name
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _remove_names(segment: Segment, names: list[str], *, checked: bool = False) -> bool:

@@ -38,6 +38,7 @@ GUARDIAN: Final = ("auto", "off")
 _USUAL: Final = ("owner", "defer", "auto")  # policy, on_views, guardian
 _PRIVATE: Final = 0o600
 
+_own: Final = globals()
 _watching_forks = False
 
 
@@ -124,7 +125,7 @@ class ManagedSharedMemory(Mapped):
         try:
             self._hold_mapping(mapping, size)
             segment.ref = weakref.ref(self)
-            segment.place = place_of_caller()
+            segment.place = place_of_caller(_own, 3)
             self._finalizer = attach_finalizer(self, _let_go, segment)
         except BaseException:
             segments.end(segment)
