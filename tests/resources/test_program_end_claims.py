@@ -39,7 +39,7 @@ atexit.register(say, 'handler')
 ready = threading.Event()
 def work():
   ready.wait()
-  os.kill(os.getpid(), signal.SIGINT)
+  signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # another thread would wake nobody
   time.sleep(600)
 sys.unraisablehook = sys.excepthook = lambda *_: None
 threading.Thread(target=work).start()
