@@ -47,7 +47,7 @@ class Held:
         note(b"D")
 
 def work():
-    time.sleep(0.2)
+    threading.main_thread().join()
     note(b"T")
 
 def sleep_long():

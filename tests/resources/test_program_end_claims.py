@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="the page is about en
 CLAIMS = {
     "the traceback comes before threads and handlers": (
         """
-def work(): time.sleep(0.2); say('thread')
+def work(): threading.main_thread().join(); say('thread')
 sys.excepthook = lambda *_: say('traceback')
 threading.Thread(target=work).start()
 atexit.register(say, 'handler')
@@ -37,10 +37,15 @@ atexit.register(say, 'handler')
     "Ctrl-C ends the waiting for threads": (
         """
 ready = threading.Event()
+def once(*_):
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  raise KeyboardInterrupt
 def work():
   ready.wait()
-  signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # another thread would wake nobody
-  time.sleep(600)
+  while True:  # the first may come when nothing can be interrupted
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    time.sleep(0.05)
+signal.signal(signal.SIGINT, once)
 sys.unraisablehook = sys.excepthook = lambda *_: None
 threading.Thread(target=work).start()
 atexit.register(say, 'handler')
@@ -155,7 +160,7 @@ def work():
   finally: say('left')
 t = threading.Thread(target=work); t.start()
 warnings.simplefilter('ignore')
-if os.fork() == 0: stop.set(); sys.exit()
+if os.fork() == 0: sys.exit()
 os.wait(); say('child gone'); stop.set()
 """,
         "child gone left",
