@@ -220,7 +220,10 @@ static PyObject *
 link_get_origin(PyObject *op, void *Py_UNUSED(closure))
 {
     Link *self = (Link *)op;
-    return Py_BuildValue("(OOiO)", self->priority, self->code, self->instruction, self->about);
+    PyObject *instruction = PyLong_FromLong(self->instruction);
+    PyObject *origin = instruction == NULL ? NULL : PyTuple_Pack(4, self->priority, self->code, instruction, self->about);
+    Py_XDECREF(instruction);
+    return origin;
 }
 
 static PyObject *

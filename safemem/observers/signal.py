@@ -245,13 +245,14 @@ class Signal(SignalCore, Generic[P]):
         A bound method is found by its object and function, anything else by identity; nothing is compared by `==`. To end one connection
         of several, or that of a lambda, use what `connect()` returned.
         """
-        if type(self._special) is Declared or not callable(receiver):
+        if self._special is not None:
             self._usable()
-            check_callable(receiver)
         found = False
         for link in self._links:
             if (link.func is receiver and link.ref is None) or leads_to(link, receiver):
                 found = link.end() or found
+        if not found:
+            check_callable(receiver)  # what is not callable is not found either
         return found
 
     def connections(self) -> tuple[Connection, ...]:
