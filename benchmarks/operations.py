@@ -48,7 +48,7 @@ class Operation:
     @property
     def counted(self) -> str:
         """What there are `n` of."""
-        return "receivers" if self.kind.startswith("signal") else "entries"
+        return "receivers" if self.kind.startswith(("signal", "field")) else "entries"
 
 
 GROUPS = {
@@ -58,6 +58,7 @@ GROUPS = {
     "weak": "Weak containers",
     "cached": "Functions, methods and coroutine functions, with `cached`",
     "signals": "Signals, beside a `for` loop over a list of callables",
+    "fields": "Fields of objects, whose changes others may hear of",
     "tree": "Trees",
 }
 
@@ -207,6 +208,10 @@ _SIGNALS = (
     ),
 )
 
+_ASSIGN = "`o.x = k`, another value"
+_FIELDS = tuple(
+    Operation("fields-assign", n, _ASSIGN, kind, "assign", unstored(number)) for n, kind in enumerate(("field", "field observed"))
+)
 
 _BUSH = "a tree with ten children a node is built and dropped, for each node"
 _CHAIN = "a chain of nodes is built and dropped, for each node"
@@ -216,4 +221,4 @@ _TREE = (
     Operation("tree-chain", _FEW, _CHAIN, "tree chain", "build", once(number), entrywise=True),
 )
 
-OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED, *_SIGNALS, *_TREE)
+OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED, *_SIGNALS, *_FIELDS, *_TREE)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.peers import CALLS, CONNECT, LIFE, MAPPING, MORTAL, TTL, Offer, Peer, connected, coroutine_of, method_of, signals
+from benchmarks.peers import CALLS, CONNECT, LIFE, MAPPING, MORTAL, TTL, Offer, Peer, connected, coroutine_of, fields, method_of, signals
 from benchmarks.shapes import trees
-from safemem import LRUCache, Signal, TLRUCache, TreeNode, TTLCache, WeakCache, WeakIdentityDict, cached, core, lru_cache
+from safemem import LRUCache, Observable, Signal, TLRUCache, TreeNode, TTLCache, WeakCache, WeakIdentityDict, cached, core, lru_cache
 
 
 class _Emitter:
@@ -18,6 +18,17 @@ def _use(emitter: Any, receiver: Any) -> None:
 
 
 _OF_INSTANCES = Offer(lambda _n: (_Emitter, _use), {})
+
+
+class _Point(Observable):
+    x: object = None
+
+
+def _observed(count: int) -> _Point:
+    point = _Point()
+    for _ in range(count):
+        point.observe("x", lambda _name, _old, _new: None)
+    return point
 
 
 class Node(TreeNode):
@@ -57,6 +68,7 @@ PEER = Peer(
         **signals(lambda receivers: connected(Signal(), receivers), {**CONNECT, "emit": "c.emit(k)"}),
         "signal idle": _OF_INSTANCES,
         "signal in use": _OF_INSTANCES,
+        **fields(_observed),
         **trees(_make),
         "coroutine": Offer(lambda n, work: coroutine_of(cached(maxsize=n), work), {"await": "await f(k)"}),
     },
