@@ -24,6 +24,7 @@ class Operation:
         expect: what the statement returns: "value", "none", "true", "false"; "" if that tells nothing.
         entrywise: the statement goes through all entries, and its time is given for one.
         steady: samples are passes over all that is asked for, after a pass that is not counted.
+        waits: what is measured is the time on the clock, as other processes do the work.
     """
 
     family: str
@@ -35,6 +36,7 @@ class Operation:
     expect: str = ""
     entrywise: bool = False
     steady: bool = False
+    waits: bool = False
 
     @property
     def name(self) -> str:
@@ -48,6 +50,8 @@ class Operation:
     @property
     def counted(self) -> str:
         """What there are `n` of."""
+        if self.kind.startswith("lent"):
+            return "open before"
         return "receivers" if self.kind.startswith(("signal", "field")) else "entries"
 
 
@@ -60,6 +64,7 @@ GROUPS = {
     "signals": "Signals, beside a `for` loop over a list of callables",
     "fields": "Fields of objects, whose changes others may hear of",
     "tree": "Trees",
+    "resources": "Shared memory, files, scopes: each made, used and closed",
 }
 
 _FEW, _MANY = 1000, 100_000
@@ -221,4 +226,18 @@ _TREE = (
     Operation("tree-chain", _FEW, _CHAIN, "tree chain", "build", once(number), entrywise=True),
 )
 
-OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED, *_SIGNALS, *_FIELDS, *_TREE)
+_SHM = "64 KiB of shared memory"
+_CLOCK = "by the clock, as other processes take part"
+_RESOURCES = (
+    Operation("resources-shm-create", 0, f"making and closing {_SHM}, {_CLOCK}", "lent create", "do", once(number), waits=True),
+    Operation("resources-shm-attach", 1, f"attaching and closing {_SHM}, {_CLOCK}", "lent attach", "do", once(number), waits=True),
+    Operation("resources-file-replace", 0, "a small file is replaced, or written in place", "lent replace", "do", once(number)),
+    Operation("resources-tempfile", 0, "a temporary file is made, written and removed", "lent temporary_file", "do", once(number)),
+    Operation("resources-tempdir", 0, "a temporary directory is made and removed", "lent temporary_directory", "do", once(number)),
+    Operation("resources-mmap", 0, "a small file is mapped, read and unmapped", "lent map_file", "do", once(number)),
+    Operation("resources-scope", 0, "three objects are put into a scope and closed with it", "lent scope", "do", once(number)),
+    Operation("resources-one", 0, "one object is closed at the end of a block", "lent one", "do", once(number)),
+    Operation("resources-isolated", 0, f"a call in a fresh process, {_CLOCK}", "lent isolated", "do", once(number), waits=True),
+)
+
+OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED, *_SIGNALS, *_FIELDS, *_TREE, *_RESOURCES)

@@ -51,6 +51,10 @@ NAMES = (
     "slots class",
     "anytree",
     "bigtree",
+    "stdlib",
+    "open",
+    "boltons",
+    "subprocess",
 )
 
 TTL = 600.0
