@@ -6,6 +6,7 @@ The caches are imported at once, and each other name when it is first asked for:
 from __future__ import annotations
 
 from importlib import import_module as _import_module
+from sys import modules as _modules
 from typing import TYPE_CHECKING, Any
 
 from safemem._finalize import finalize
@@ -138,8 +139,8 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    value = globals()[name] = getattr(_import_module(_LATER[name]), name)
-    return value
+    path = _LATER[name]
+    return getattr(_modules.get(path) or _import_module(path), name)
 
 
 def __dir__() -> list[str]:
