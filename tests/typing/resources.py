@@ -26,7 +26,6 @@ from safemem import (
     run_isolated,
     sweep,
 )
-
 from safemem.resources.files import ManagedFile
 from safemem.resources.memfd import ManagedMemfd
 from safemem.resources.mmaps import ManagedMmap
