@@ -224,15 +224,15 @@ class _Call:
         poller = select.poll()
         poller.register(answers, select.POLLIN)
         with ExitStack() as held:
-            watched = hasattr(os, "pidfd_open")
-            if watched:
-                pidfd = os.pidfd_open(process.pid)
+            watch: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
+            if watch is not None:
+                pidfd = watch(process.pid)
                 held.callback(os.close, pidfd)
                 poller.register(pidfd, select.POLLIN)
             data = bytearray()
             while True:
                 left = self._left(process)
-                pause = left if watched else BLINK if left is None else min(left, BLINK)
+                pause = left if watch else BLINK if left is None else min(left, BLINK)
                 ready = [fd for fd, _ in poller.poll(None if pause is None else pause * 1000)]
                 if answers in ready:
                     chunk = os.read(answers, CHUNK)
