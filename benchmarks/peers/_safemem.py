@@ -23,15 +23,9 @@ _OF_INSTANCES = Offer(lambda _n: (_Emitter, _use), {})
 class Node(TreeNode):
     __slots__ = ("name",)
 
-    def __init__(self, name: int) -> None:
+    def __init__(self, name: int, parent: Node | None) -> None:
         self.name = name
-
-
-def _make(number: int, parent: Node | None) -> Node:
-    node = Node(number)
-    if parent is not None:
-        parent.append(node)
-    return node
+        self.parent = parent
 
 
 PEER = Peer(
@@ -57,7 +51,7 @@ PEER = Peer(
         **signals(lambda receivers: connected(Signal(), receivers), {**CONNECT, "emit": "c.emit(k)"}),
         "signal idle": _OF_INSTANCES,
         "signal in use": _OF_INSTANCES,
-        **trees(_make),
+        **trees(Node),
         "coroutine": Offer(lambda n, work: coroutine_of(cached(maxsize=n), work), {"await": "await f(k)"}),
     },
 )
