@@ -229,7 +229,7 @@ def set_parent(node: Any, parent: Any) -> None:
     elif not isinstance(parent, TreeCore):
         no_node("parent", parent, " or None")
     elif parent_of(node) is not parent:
-        adopt(parent, node)
+        TreeCore.append(parent, node)
 
 
 def leave(child: Any, node: Any = None) -> bool:
