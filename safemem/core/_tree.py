@@ -181,7 +181,7 @@ def append_homeless(node: Any, child: Any) -> bool:
 
 def adopt_all(node: Any, children: Iterable[Any]) -> None:
     """Make nodes the last children of another one; what must not be one is found before any of them moves."""
-    new = [*children]
+    new = list(children)
     for child in new:
         if not isinstance(child, TreeCore):
             no_node("child", child)

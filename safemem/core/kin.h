@@ -47,7 +47,7 @@ kin_empty(PyObject *op)
     return 0;
 }
 
-/* The node has died. */
+/* The node has died. The lock is never held while anything is let go of, so whoever has it does not wait for this. */
 static PyObject *
 kin_call(PyObject *op, PyObject *args, PyObject *Py_UNUSED(names))
 {
@@ -167,6 +167,10 @@ static PyMutex kin_making; /* not that of the trees: the interpreter is asked a 
 static PyObject *
 new_kin(State *state, PyObject *node)
 {
+    if (state->kin_type == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the interpreter is shutting down");
+        return NULL;
+    }
     Kin *kin = PyObject_GC_New(Kin, state->kin_type);
     if (kin == NULL) {
         return NULL;

@@ -6,10 +6,12 @@ import copy
 import gc
 import sys
 import weakref
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from helpers.collect import no_cyclic_garbage
+from helpers.isolate import assert_clean, run_script
 from helpers.nodes import Mapped, Mixed, Plain, Slotted, WithPlace, bush, chain, check, names, outline
 
 from safemem import TreeNode
@@ -326,6 +328,11 @@ def test_a_class_is_freed_with_its_nodes() -> None:
     nodes[0].extend(nodes[1:])
     del nodes
     assert sys.getrefcount(Passing) == before
+
+
+def test_late() -> None:
+    """Finalisers may change trees while the package is taken apart, and at the end of a process."""
+    assert_clean(run_script(Path(__file__).parent / "scripts" / "late_trees.py", SAFEMEM_PURE="0"))
 
 
 def test_the_functions_refuse_what_is_no_node() -> None:
