@@ -102,7 +102,17 @@ kin_reduce(PyObject *op, PyObject *Py_UNUSED(none))
     return state == NULL ? NULL : Py_BuildValue("(O())", state->nothing);
 }
 
+static PyObject *
+kin_sizeof(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    LOCK_TREES();
+    size_t size = sizeof(Kin) + family_size(&((Kin *)op)->room);
+    UNLOCK_TREES();
+    return PyLong_FromSize_t(size);
+}
+
 static PyMethodDef kin_methods[] = {
+    {"__sizeof__", kin_sizeof, METH_NOARGS, "How many bytes it takes, those for its children included."},
     {"__reduce__", kin_reduce, METH_NOARGS, "What lies in a `__dict__` belongs to its node alone."},
     {NULL, NULL, 0, NULL},
 };

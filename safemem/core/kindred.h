@@ -23,23 +23,24 @@ native_parent_of(PyObject *module, PyObject *node)
 }
 
 static inline Py_ssize_t
-count_children(const Member *member)
+count_children(const Member *member, int all)
 {
-    Family *family = family_of(member);
+    Family *family = all ? member->room->family : family_of(member);
     return family == NULL ? 0 : family->count;
 }
 
+/* The children as a tuple; all: also those that the collector is parting from the node. */
 static PyObject *
-native_children_of(PyObject *module, PyObject *node)
+list_children(State *state, PyObject *node, int all)
 {
     Member member;
-    int found = member_find(PyModule_GetState(module), node, 0, &member);
+    int found = member_find(state, node, 0, &member);
     if (found <= 0) {
         return found < 0 ? NULL : PyTuple_New(0);
     }
     PyObject *children = NULL;
     LOCK_TREES();
-    Py_ssize_t count = count_children(&member);
+    Py_ssize_t count = count_children(&member, all);
     UNLOCK_TREES();
     for (int done = 0; !done;) {
         children = PyTuple_New(count); /* the collector may run */
@@ -47,7 +48,7 @@ native_children_of(PyObject *module, PyObject *node)
             break;
         }
         LOCK_TREES();
-        Py_ssize_t now = count_children(&member);
+        Py_ssize_t now = count_children(&member, all);
         done = now == count;
         for (Py_ssize_t i = 0; done && i < count; i++) {
             PyTuple_SET_ITEM(children, i, Py_NewRef(member.room->family->at[i]));
@@ -60,6 +61,18 @@ native_children_of(PyObject *module, PyObject *node)
     }
     member_release(&member);
     return children;
+}
+
+static PyObject *
+native_children_of(PyObject *module, PyObject *node)
+{
+    return list_children(PyModule_GetState(module), node, 0);
+}
+
+static PyObject *
+native_held_children(PyObject *module, PyObject *node)
+{
+    return list_children(PyModule_GetState(module), node, 1);
 }
 
 /* The node and its ancestors, the root last, as they are at one moment. */
@@ -329,6 +342,7 @@ native_keep_shell(PyObject *module, PyObject *const *args, Py_ssize_t count)
     {"adopt", (PyCFunction)(void (*)(void))native_adopt, METH_FASTCALL, "Make a node a child of another one, at a place if that is given."},  \
     {"adopt_all", (PyCFunction)(void (*)(void))native_adopt_all, METH_FASTCALL, "Make nodes the last children of another one, in one step."}, \
     {"children_of", native_children_of, METH_O, "Return the children as they are now."},                                              \
+    {"held_children", native_held_children, METH_O, "Return what the node holds for children, also while the collector takes it apart."},   \
     {"keep_shell", (PyCFunction)(void (*)(void))native_keep_shell, METH_FASTCALL, "Have a node known as something in a pickle."},            \
     {"leave", (PyCFunction)(void (*)(void))native_leave, METH_FASTCALL, "Take a node from its parent; return whether it had one."},          \
     {"lineage", native_lineage, METH_O, "Return the node and its ancestors, the root last, as they were at one moment."},             \

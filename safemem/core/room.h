@@ -125,6 +125,13 @@ family_grow(Room *room, Py_ssize_t wanted)
     return 0;
 }
 
+/* How much memory a node has for its children. */
+static inline size_t
+family_size(const Room *room)
+{
+    return room->family == NULL ? 0 : FAMILY_SIZE(room->family->capacity);
+}
+
 static inline int
 family_reserve(Room *room, Py_ssize_t more)
 {

@@ -149,7 +149,31 @@ tree_append(PyObject *op, PyObject *const *args, Py_ssize_t count, PyObject *nam
     return parse(&signature, args, count, names, &child) < 0 ? NULL : append_child(op, child);
 }
 
+/* What the next class in line says, and the room. */
+static PyObject *
+tree_sizeof(PyObject *op, PyObject *Py_UNUSED(none))
+{
+    PyObject *module = PyType_GetModuleByDef(Py_TYPE(op), &native_module);
+    PyObject *type = module == NULL ? NULL : (PyObject *)((State *)PyModule_GetState(module))->tree_type;
+    PyObject *next = type == NULL ? NULL : PyObject_CallFunctionObjArgs((PyObject *)&PySuper_Type, type, op, NULL);
+    PyObject *size = next == NULL ? NULL : PyObject_CallMethod(next, "__sizeof__", NULL);
+    Py_XDECREF(next);
+    if (size == NULL && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_RuntimeError, "the interpreter is shutting down");
+    }
+    if (size != NULL && is_roomy(op)) {
+        LOCK_TREES();
+        size_t room = sizeof(Room) + family_size(room_behind(op));
+        UNLOCK_TREES();
+        PyObject *more = PyLong_FromSize_t(room);
+        Py_SETREF(size, more == NULL ? NULL : PyNumber_Add(size, more));
+        Py_XDECREF(more);
+    }
+    return size;
+}
+
 static PyMethodDef tree_methods[] = {
+    {"__sizeof__", tree_sizeof, METH_NOARGS, "How many bytes the node takes, those for its children included."},
     {"append", (PyCFunction)(void (*)(void))tree_append, METH_FASTCALL | METH_KEYWORDS, tree_append_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from safemem._graph import name_edges
 from safemem.core import NATIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 if TYPE_CHECKING or not NATIVE:
     from safemem.core._tree import (
@@ -49,3 +53,12 @@ __all__ = [
     "set_parent",
     "shell_of",
 ]
+
+
+if NATIVE and not TYPE_CHECKING:  # the attributes of the pure core's records have names already
+    from safemem.core._native import held_children
+
+    def _edges(node: Any) -> Iterator[tuple[str, Any]]:
+        return ((f".children[{place}]", child) for place, child in enumerate(held_children(node)))
+
+    name_edges(TreeCore, _edges)

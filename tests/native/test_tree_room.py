@@ -14,7 +14,7 @@ from helpers.collect import no_cyclic_garbage
 from helpers.isolate import assert_clean, run_script
 from helpers.nodes import Mapped, Mixed, Plain, Slotted, WithPlace, bush, chain, check, names, outline
 
-from safemem import TreeNode
+from safemem import TreeNode, no_cycles
 from safemem.core import _native
 
 
@@ -330,6 +330,21 @@ def test_a_class_is_freed_with_its_nodes() -> None:
     assert sys.getrefcount(Passing) == before
 
 
+@pytest.mark.parametrize("kind", [Plain, Slotted, Mapped])
+def test_sizes(kind: Any) -> None:
+    """`sys.getsizeof` counts the room and the places of the children, and what a builtin base takes."""
+    node = kind("node")
+    before = sys.getsizeof(node)
+    holder = node if kind is not Mapped else None
+    for number in range(100):
+        node.append(kind(number))
+    holder = holder or next(each for each in gc.get_referents(vars(node)) if type(each).__name__ == "Kin")
+    assert 100 * 8 <= sys.getsizeof(holder) - (before if holder is node else 0) < 300 * 8
+    if kind is Mapped:
+        node.update(dict.fromkeys(range(1000)))
+        assert sys.getsizeof(node) > before + 1000 * 8
+
+
 def test_late() -> None:
     """Finalisers may change trees while the package is taken apart, and at the end of a process."""
     assert_clean(run_script(Path(__file__).parent / "scripts" / "late_trees.py", SAFEMEM_PURE="0"))
@@ -366,3 +381,15 @@ def test_the_functions_refuse_what_is_no_node() -> None:
     child = Plain("child")
     node.append(child=child)
     assert child.parent is node
+
+
+def test_circles_are_named() -> None:
+    """What a node holds for children is told by their place, also where the collector has parted them already."""
+
+    def work() -> None:
+        top = Plain("top")
+        top.extend([Plain("first"), Plain("second")])
+        top.children[1].document = top
+
+    with pytest.raises(AssertionError, match=r"Plain\.children\[1\] -> Plain\.document -> the same Plain"), no_cycles():
+        work()
