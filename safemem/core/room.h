@@ -56,10 +56,25 @@ room_behind(PyObject *node)
     return (Room *)((char *)node + Py_TYPE(node)->tp_basicsize);
 }
 
+#ifdef Py_TPFLAGS_INLINE_VALUES
+/* Have the attributes of a class's nodes, of which there are none yet, in a dict: else they would lie where the room is. */
+static NOINLINE void
+give_up_inline_values(PyTypeObject *type)
+{
+    type->tp_flags &= ~Py_TPFLAGS_INLINE_VALUES;
+    PyType_Modified(type);
+}
+#endif
+
 static PyObject *
 room_alloc(PyTypeObject *type, Py_ssize_t Py_UNUSED(items))
 {
 #if PY_VERSION_HEX >= 0x030C0000
+#ifdef Py_TPFLAGS_INLINE_VALUES
+    if (UNLIKELY(PyType_HasFeature(type, Py_TPFLAGS_INLINE_VALUES))) { /* a class made in C, which inherits this function */
+        give_up_inline_values(type);
+    }
+#endif
     PyObject *node = PyUnstable_Object_GC_NewWithExtraData(type, sizeof(Room));
     if (node != NULL) {
         PyObject_GC_Track(node);

@@ -221,7 +221,7 @@ native_make_room(PyObject *module, PyObject *cls)
         type->tp_alloc = room_alloc;
         type->tp_free = room_free;
 #ifdef Py_TPFLAGS_INLINE_VALUES
-        type->tp_flags &= ~Py_TPFLAGS_INLINE_VALUES; /* attributes that would lie behind the node, too */
+        give_up_inline_values(type);
 #endif
         PyType_Modified(type);
     }

@@ -29,15 +29,16 @@ class TreeNode(TreeCore):
     and that child is a root. Hold `node.anchored()` where a part must keep the whole tree.
 
     A node has one parent at most; giving it another moves it, in a single step that other threads see whole: it is never in two places nor
-    in none. A change that would close a circle raises ValueError and changes nothing. All trees share one lock for their changes, which is
-    held for the time that it takes to find a child among its siblings and a node among its ancestors, and no longer; no code of a node runs
-    meanwhile. Reading takes no lock but for `root`, `path`, `ancestors()` and `depth`. A forked child may go on with the trees it inherits.
+    in none. A change that would close a circle raises ValueError and changes nothing. It takes the time to find a child among its siblings,
+    and a node with children among its ancestors; no code of a node runs meanwhile, and other changes wait for so long. A forked child may go
+    on with the trees it inherits.
 
     `copy.copy` gives a node of its own, without parent and children; `copy.deepcopy` and pickling give the node and all below it, without
     what is above, and link the copies to each other.
 
     A class with `__slots__` can be weakly referenced without saying so, and needs no `__dict__`. If its nodes have attributes that refer to
-    nodes above them, declare one slot more, `_safemem_tree`, which lets the garbage collector find such circles.
+    nodes above them, declare one slot more, `_safemem_tree`, which lets the garbage collector find such circles on the pure core, and on the
+    compiled one where TreeNode is not the first base.
 
     >>> class Folder(TreeNode):
     ...     def __init__(self, name):
@@ -169,8 +170,9 @@ class TreeNode(TreeCore):
             """
 
     def extend(self, children: Iterable[TreeNode]) -> None:
-        """Make nodes the last children, one after the other; what must not be a child is found before any of them moves.
+        """Make nodes the last children, in this order; what must not be a child is found before any of them moves.
 
+        Takes time in proportion to the number of nodes and of their siblings; the pure core is slower where many leave another parent.
         Children of this node move too, so `node.extend(sorted(node.children, key=...))` sorts them.
 
         >>> top, first, second = TreeNode(), TreeNode(), TreeNode()
