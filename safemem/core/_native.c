@@ -295,6 +295,8 @@ import_objects(State *state)
     state->str_prune = PyUnicode_InternFromString("_prune");
     state->str_title = PyUnicode_InternFromString("title");
     state->str_of = PyUnicode_InternFromString("_of");
+    state->str_add = PyUnicode_InternFromString("_add");
+    state->str_origin = PyUnicode_InternFromString("_origin");
     state->getweakrefs = take_from("_weakref", "getweakrefs");
     state->check_weakable = take_from("safemem.core._weakable", "check_weakable");
     state->is_unused = take_from("safemem.core._rooms", "is_unused");
