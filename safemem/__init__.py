@@ -36,6 +36,7 @@ from safemem.weak.registry import WeakRegistry
 
 if TYPE_CHECKING:
     from safemem.caches.stats import CacheStats, WeakCacheStats
+    from safemem.leaks.report import Leak, LeakError, LeakReport, RetentionPath
     from safemem.resources.files import managed_file
     from safemem.resources.isolate import IsolationError, arun_isolated, run_isolated
     from safemem.resources.managed import managed
@@ -56,10 +57,14 @@ __all__ = [
     "Disposable",
     "IsolationError",
     "LRUCache",
+    "Leak",
+    "LeakError",
+    "LeakReport",
     "Observable",
     "Orphan",
     "RemovalCause",
     "ResourceScope",
+    "RetentionPath",
     "SafememError",
     "Signal",
     "SingleFlight",
@@ -102,8 +107,12 @@ _LATER = {
     "AsyncResourceScope": "safemem.resources.scope",
     "CacheStats": "safemem.caches.stats",
     "IsolationError": "safemem.resources.isolate",
+    "Leak": "safemem.leaks.report",
+    "LeakError": "safemem.leaks.report",
+    "LeakReport": "safemem.leaks.report",
     "Orphan": "safemem.resources.sweep",
     "ResourceScope": "safemem.resources.scope",
+    "RetentionPath": "safemem.leaks.report",
     "WeakCacheStats": "safemem.caches.stats",
     "arun_isolated": "safemem.resources.isolate",
     "list_resources": "safemem.resources.sweep",

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pickle
 import pkgutil
-from types import ModuleType
+from types import MemberDescriptorType, ModuleType
 
 import pytest
 
@@ -21,10 +21,14 @@ PUBLIC = {
     "Disposable",
     "IsolationError",
     "LRUCache",
+    "Leak",
+    "LeakError",
+    "LeakReport",
     "Observable",
     "Orphan",
     "RemovalCause",
     "ResourceScope",
+    "RetentionPath",
     "SafememError",
     "Signal",
     "SingleFlight",
@@ -103,7 +107,7 @@ SIGNATURES = {
 }
 
 # Classes whose instances the package makes.
-WITHOUT_CALLERS = {"CacheStats", "Connection", "Orphan", "RemovalCause", "WeakCacheStats"}
+WITHOUT_CALLERS = {"CacheStats", "Connection", "Leak", "LeakReport", "Orphan", "RemovalCause", "RetentionPath", "WeakCacheStats"}
 
 # Names that __init__.py binds for its own annotations.
 FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}
@@ -115,12 +119,13 @@ EXCEPTIONS = [name for name in CLASSES if issubclass(getattr(safemem, name), Bas
 
 
 def public_methods() -> list[tuple[str, str]]:
-    """Every public method and property that a class of the package defines or inherits from a class of the package."""
+    """Every public method and property that a class of the package defines or inherits from a class of the package; fields are in its docstring."""
     found = []
     for name in CLASSES:
         for cls in getattr(safemem, name).__mro__:
             if cls.__module__.split(".")[0] == "safemem":
-                found += [(name, attribute) for attribute in vars(cls) if not attribute.startswith("_")]
+                public = [attribute for attribute in vars(cls).items() if not attribute[0].startswith("_")]
+                found += [(name, attribute) for attribute, value in public if type(value) is not MemberDescriptorType]
     return sorted(set(found))
 
 
