@@ -6,6 +6,7 @@ notes the name and the line is there instead; when the last audit is over, the m
 
 from __future__ import annotations
 
+import os
 import sys
 import weakref
 from typing import Any, Final, NamedTuple
@@ -88,8 +89,6 @@ class _Memory(_StandIn):
     """`_posixshmem` as `SharedMemory` sees it."""
 
     def shm_open(self, path: str, flags: int, mode: int = 0o777) -> int:
-        import os
-
         descriptor: int = self.original.shm_open(path, flags, mode=mode)
         if flags & os.O_CREAT:
             _made[f"/dev/shm{path}"] = Made(f"/dev/shm{path}", "shm", place_of(sys._getframe(1)))
