@@ -290,7 +290,7 @@ class LeakReport:
         """
         from safemem.leaks.page import page_of
 
-        with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - names may be descriptors, too
+        with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(page_of(self))
 
     def __rich__(self) -> Any:

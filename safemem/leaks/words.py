@@ -6,7 +6,7 @@ import re
 from hashlib import sha256
 from typing import Final
 
-__all__ = ["readable_bytes", "signature_of"]
+__all__ = ["plain_name", "readable_bytes", "signature_of"]
 
 # What differs between two runs of the same program: addresses, and numbers inside brackets, of names and of what is counted.
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+")
@@ -36,3 +36,15 @@ def readable_bytes(number: int) -> str:
 
 
 _UNITS: Final = ("", "kB", "MB", "GB", "TB")
+
+
+_VARIES: Final = re.compile(r"(?<=tmp)[a-z0-9_]{8}|[0-9a-f]{6,}|\d+|(?<=[-_.])[A-Za-z0-9_]{8}(?=\.|$)")
+
+
+def plain_name(name: str) -> str:
+    """Return what of a file's name is the same in every run: numbers, digests and the random part of temporary names left out.
+
+    >>> plain_name("report-2026-11-21.csv"), plain_name("tmpk3x9q2ab.json")
+    ('report-#-#-#.csv', 'tmp#.json')
+    """
+    return _VARIES.sub("#", name)
