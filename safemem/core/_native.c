@@ -1,4 +1,4 @@
-/* The native core: the same as in _pure.py, _timed.py, _weak.py, _identity.py, _calling.py and _emission.py, which are the reference.
+/* The native core: the same as in _pure.py, _timed.py, _weak.py, _identity.py, _calling.py, _emission.py and _heap.py, which are the reference.
 
    One translation unit; each header has one idea, and they build on each other from the bottom up:
 
@@ -36,6 +36,7 @@
        owners.h   a table of objects found by identity
        identity.h  the containers over it
        lru_wrapper.h   functools.lru_cache's
+       heap.h     the audit's census and walk
 
    The rules that keep it right, in every function:
 
@@ -49,6 +50,7 @@
 #include "signal_type.h"
 #include "identity.h"
 #include "lru_wrapper.h"
+#include "heap.h"
 
 /* A class inherits slots for nothing but methods at a price: the interpreter's fast calls want a descriptor of the very class. */
 static int
@@ -147,6 +149,7 @@ static PyMethodDef native_functions[] = {
      "method_descriptor($module, cls, /)\n--\n\nLet the interpreter call objects of this class, found in an owner's class, with the owner in front."},
     {"rebind", native_rebind, METH_O,
      "rebind($module, cls, /)\n--\n\nGive a direct subclass of a core type descriptors of its own for the methods it inherits; return it."},
+    HEAP_FUNCTIONS
     {NULL, NULL, 0, NULL},
 };
 
