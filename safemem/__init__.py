@@ -36,7 +36,11 @@ from safemem.weak.registry import WeakRegistry
 
 if TYPE_CHECKING:
     from safemem.caches.stats import CacheStats, WeakCacheStats
+    from safemem.leaks.check import check_leaks, no_leaks
+    from safemem.leaks.inspect import why_alive
     from safemem.leaks.report import Leak, LeakError, LeakReport, RetentionPath
+    from safemem.leaks.session import Audit
+    from safemem.leaks.watch import watch, watch_class
     from safemem.resources.files import managed_file
     from safemem.resources.isolate import IsolationError, arun_isolated, run_isolated
     from safemem.resources.managed import managed
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncResourceScope",
+    "Audit",
     "CacheStats",
     "Connection",
     "CycleWarning",
@@ -80,6 +85,7 @@ __all__ = [
     "arun_isolated",
     "cached",
     "cached_property",
+    "check_leaks",
     "finalize",
     "list_resources",
     "lru_cache",
@@ -92,19 +98,24 @@ __all__ = [
     "managed_tempdir",
     "managed_tempfile",
     "no_cycles",
+    "no_leaks",
     "on_signals",
     "run_isolated",
     "strip_traceback",
     "sweep",
+    "watch",
+    "watch_class",
     "weak_callback",
     "weak_fields",
     "weak_partial",
+    "why_alive",
 ]
 
 
 # What imports more than all the rest together, and is imported when it is first asked for.
 _LATER = {
     "AsyncResourceScope": "safemem.resources.scope",
+    "Audit": "safemem.leaks.session",
     "CacheStats": "safemem.caches.stats",
     "IsolationError": "safemem.resources.isolate",
     "Leak": "safemem.leaks.report",
@@ -115,6 +126,7 @@ _LATER = {
     "RetentionPath": "safemem.leaks.report",
     "WeakCacheStats": "safemem.caches.stats",
     "arun_isolated": "safemem.resources.isolate",
+    "check_leaks": "safemem.leaks.check",
     "list_resources": "safemem.resources.sweep",
     "managed": "safemem.resources.managed",
     "managed_file": "safemem.resources.files",
@@ -123,9 +135,13 @@ _LATER = {
     "managed_shm": "safemem.resources.shm",
     "managed_tempdir": "safemem.resources.temp",
     "managed_tempfile": "safemem.resources.temp",
+    "no_leaks": "safemem.leaks.check",
     "on_signals": "safemem.resources.signals",
     "run_isolated": "safemem.resources.isolate",
     "sweep": "safemem.resources.sweep",
+    "watch": "safemem.leaks.watch",
+    "watch_class": "safemem.leaks.watch",
+    "why_alive": "safemem.leaks.inspect",
 }
 
 

@@ -13,6 +13,7 @@ import pytest
 import safemem
 
 PUBLIC = {
+    "Audit",
     "AsyncResourceScope",
     "CacheStats",
     "Connection",
@@ -44,6 +45,7 @@ PUBLIC = {
     "arun_isolated",
     "cached",
     "cached_property",
+    "check_leaks",
     "finalize",
     "list_resources",
     "lru_cache",
@@ -59,14 +61,24 @@ PUBLIC = {
     "run_isolated",
     "strip_traceback",
     "no_cycles",
+    "no_leaks",
     "sweep",
+    "watch",
+    "watch_class",
     "weak_callback",
     "weak_fields",
     "weak_partial",
+    "why_alive",
 }
 
 # Parameters that may be given by position, and those that are keywords.
 SIGNATURES = {
+    "Audit": "trace",
+    "check_leaks": "func *, rounds warmup ignore resources cycles",
+    "no_leaks": "func *, rounds warmup ignore resources cycles",
+    "watch": "obj reason *, grace",
+    "watch_class": "cls reason",
+    "why_alive": "obj",
     "Disposable": "args kwargs",
     "LRUCache": "maxsize getsizeof *, on_remove budget",
     "Observable": "",

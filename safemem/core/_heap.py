@@ -13,7 +13,9 @@ __all__ = ["Table", "census", "find_paths"]
 
 Table: TypeAlias = Any  # what one census knows, for the next one; made of numbers only
 
-_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in (tuple, list, dict, set, frozenset, str, bytes, bytearray)}
+_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {
+    id(cls): cls.__len__ for cls in (tuple, list, dict, set, frozenset, str, bytes, bytearray)
+}
 _TAG = 16  # bits that tell types apart
 _LATER = 1 << _TAG  # was missing in the first census
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -97,6 +98,4 @@ _WEAK: Final = {"ReferenceType", "weakref", "WeakMethod", "KeyedRef"}
 
 
 def _target(reference: Any) -> Any:
-    import weakref
-
     return weakref.ref.__call__(reference) if any(base is weakref.ref for base in mro_of(type(reference))) else None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import io
+from array import array
 from collections import Counter
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem.leaks.heap import census
@@ -13,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Following", "Suspect", "referents_of"]
 
-_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in (tuple, list, dict, set, frozenset, str, bytes, bytearray)}
+_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {
+    id(cls): cls.__len__ for cls in (tuple, list, dict, set, frozenset, str, bytes, bytearray)
+}
 _TEXTS: Final = {*map(id, (str, bytes, bytearray))}
 _MANY: Final = 20_000  # referents, beyond which each is no longer followed by its place
 _LEAST_TEXT: Final = 16  # characters a call
@@ -90,9 +96,6 @@ def referents_of(obj: Any) -> list[Any]:
 
 def _buffers() -> dict[int, Callable[[Any], int]]:
     """Return how to weigh what grows without referring to anything, by the address of the class."""
-    import io
-    from array import array
-
     return {id(cls): cls.__sizeof__ for cls in (io.BytesIO, io.StringIO, array)}
 
 
@@ -134,7 +137,8 @@ class Following:
         objects = gc.get_objects()
         self.table, grown, _ = census(objects, self.table)
         buffers = self._weigh_buffers(objects)
-        grown += [obj for obj in objects if id(obj) in buffers and buffers[id(obj)] > self.buffers.get(id(obj), buffers[id(obj)])]
+        swollen = {address for address, size in buffers.items() if size > self.buffers.get(address, size)}
+        grown += compress(objects, map(swollen.__contains__, map(id, objects))) if swollen else ()
         self._keep_types(objects, calls)
         self._keep_handlers(calls)
         self.buffers = buffers
@@ -150,14 +154,16 @@ class Following:
     def _again(self, objects: list[Any]) -> list[tuple[Suspect, Any]]:
         """Return the suspects with their containers."""
         wanted = self.suspects or {}
-        pairs = [(wanted[id(obj)], obj) for obj in objects if id(obj) in wanted]
+        pairs = [(wanted[id(obj)], obj) for obj in compress(objects, map(wanted.__contains__, map(id, objects)))]
         hidden = wanted.keys() - {suspect.address for suspect, _ in pairs}
         return pairs + [(wanted[id(obj)], obj) for obj in _dicts_of(objects, hidden)] if hidden else pairs
 
     def _keep_types(self, objects: list[Any], calls: int) -> None:
         now = Counter(map(id, map(type, objects)))
         more = {kind: count - self.types[kind] for kind, count in now.items() if count - self.types[kind] >= max(1, calls // 2)}
-        self.swelling = more if self.swelling is None else {kind: self.swelling[kind] + count for kind, count in more.items() if kind in self.swelling}
+        self.swelling = (
+            more if self.swelling is None else {kind: self.swelling[kind] + count for kind, count in more.items() if kind in self.swelling}
+        )
         self.types = now
 
     def _keep_handlers(self, calls: int) -> None:
@@ -176,7 +182,8 @@ class Following:
 
     @staticmethod
     def _weigh_buffers(objects: list[Any]) -> dict[int, int]:
-        return {id(obj): _BUFFERS[id(type(obj))](obj) for obj in objects if id(type(obj)) in _BUFFERS}
+        buffers = compress(objects, map(_BUFFERS.__contains__, map(id, map(type, objects))))
+        return {id(obj): _BUFFERS[id(type(obj))](obj) for obj in buffers}
 
     def again(self) -> None:
         """Go on with longer rounds: count types anew, keep the suspects."""
@@ -189,9 +196,7 @@ class Following:
 
 
 def _exit_handlers() -> int:
-    import atexit
-
-    return atexit._ncallbacks()  # noqa: SLF001 - there is no other way
+    return atexit._ncallbacks()
 
 
 def _dicts_of(objects: list[Any], wanted: set[int]) -> list[Any]:

@@ -34,7 +34,7 @@ def check_leaks(
     resources: bool = True,
     cycles: Cycles = "auto",
 ) -> LeakReport:
-    """Call a function in rounds and report what grows in every one of them: who holds it, of what kind it is, and what mends it.
+    """Call a function in rounds, and report what grows in every one of them: who holds it, and what mends it.
 
     After `warmup` calls come `rounds` rounds of one call each. If nothing holds more after every single one, the function does not leak.
     Else come as many rounds of 8 calls, and of 64 and 512 if they are short; what does not grow in each of them, by as much as there are
@@ -152,7 +152,7 @@ def no_leaks(
     resources: bool = True,
     cycles: Cycles = "always",
 ) -> Any:
-    """Raise `LeakError` if a block leaves something open, a watched object alive or a cycle behind; or if a function leaks in rounds.
+    """Raise `LeakError` if a block leaves something open or a cycle behind, or if a function leaks in rounds.
 
     `with no_leaks():` watches one run of a block: what of files, sockets, maps, processes, threads and event loops is open at its end and was not
     before, objects given to `watch` and `watch_class` that are alive, and reference cycles of the program's own classes and functions. One run
@@ -176,7 +176,7 @@ def no_leaks(
     5
     """
     guard = NoLeaks(rounds, warmup, _check_arguments(rounds, warmup, ignore, cycles), resources=resources, cycles=cycles)
-    return guard if func is None else guard._around(func, "auto")  # noqa: SLF001 - its own
+    return guard if func is None else guard._around(func, "auto")
 
 
 no_leaks.__module__ = "safemem"
@@ -215,7 +215,9 @@ class NoLeaks:
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             msg = f"{func!r} is a generator function: its body runs after the call; check the code that consumes it"
             raise TypeError(msg)
-        return _checked_coroutine_function(self, func, cycles) if inspect.iscoroutinefunction(func) else _checked_function(self, func, cycles)
+        return (
+            _checked_coroutine_function(self, func, cycles) if inspect.iscoroutinefunction(func) else _checked_function(self, func, cycles)
+        )
 
     def _check(self, func: Any, cycles: Cycles, collector: QuietCollector) -> Rounds:
         return Rounds(func, self._rounds, self._warmup, resources=self._resources, cycles=cycles, was_off=collector.was_off)
@@ -231,11 +233,11 @@ def _checked_function(guard: NoLeaks, func: Any, cycles: Cycles) -> Any:
     def checked(*args: Any, **kwargs: Any) -> Any:
         result = None
         with QuietCollector() as collector:
-            check = guard._check(func, cycles, collector)  # noqa: SLF001 - its own
+            check = guard._check(func, cycles, collector)
             for _ in check.run():
                 result = None
                 result = func(*args, **kwargs)
-            guard._judge(check, func)  # noqa: SLF001 - its own
+            guard._judge(check, func)
         return result
 
     return checked
@@ -246,11 +248,11 @@ def _checked_coroutine_function(guard: NoLeaks, func: Any, cycles: Cycles) -> An
     async def checked(*args: Any, **kwargs: Any) -> Any:
         result = None
         with QuietCollector() as collector:
-            check = guard._check(func, cycles, collector)  # noqa: SLF001 - its own
+            check = guard._check(func, cycles, collector)
             for _ in check.run():
                 result = None
                 result = await func(*args, **kwargs)
-            guard._judge(check, func)  # noqa: SLF001 - its own
+            guard._judge(check, func)
         return result
 
     return checked

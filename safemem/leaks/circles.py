@@ -84,7 +84,9 @@ def _leak(words: str, count: int, where: str | None, circle: list[Any], size: in
 
 def _pattern(circle: list[Any]) -> str:
     names = [class_names(obj) for obj in circle]
-    if any("builtins.BaseException" in each for each in names) or any(type(obj) is FrameType or type(obj) is TracebackType for obj in circle):
+    if any("builtins.BaseException" in each for each in names) or any(
+        type(obj) is FrameType or type(obj) is TracebackType for obj in circle
+    ):
         return "cycle of exception"
     if any(type(obj) is MethodType for obj in circle) or any("functools.partial" in each for each in names):
         return "cycle of method"

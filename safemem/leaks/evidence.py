@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import sys
 from typing import Any, Final, NamedTuple
 
-from safemem._graph import type_name
+from safemem._graph import mro_of, type_name
 from safemem.leaks.heap import census
-from safemem.leaks.names import is_class
-from safemem.leaks.places import is_own_code
+from safemem.leaks.names import describe, is_class
+from safemem.leaks.places import is_own_code, place_of_function
 from safemem.leaks.roots import is_module
 from safemem.leaks.sizes import own_size
 
@@ -29,29 +31,82 @@ class Sample(NamedTuple):
     where: str | None
 
 
+class ExitHandlers:
+    """Which exit handlers come and go while a function is looked at closely: atexit itself cannot be asked."""
+
+    __slots__ = ("_before", "gone", "names")
+
+    def __init__(self) -> None:
+        self._before: tuple[Any, Any] | None = None
+        self.names: list[tuple[str, str | None]] = []  # of those that came, each with its place
+        self.gone: list[None] = []  # one for each that went
+
+    def begin(self) -> None:
+        """Listen from now on."""
+        register, unregister = self._before = atexit.register, atexit.unregister
+        names, gone = self.names, self.gone
+
+        def registering(func: Any, /, *args: Any, **kwargs: Any) -> Any:
+            names.append((describe(func), place_of_function(func)))
+            return register(func, *args, **kwargs)
+
+        def unregistering(func: Any, /) -> None:
+            gone.append(None)
+            unregister(func)
+
+        atexit.register, atexit.unregister = registering, unregistering
+
+    @property
+    def more(self) -> int:
+        """How many came that did not go."""
+        return len(self.names) - len(self.gone)
+
+    def end(self) -> None:
+        """Listen no more."""
+        if self._before is not None:
+            atexit.register, atexit.unregister = self._before
+            self._before = None
+
+
 class Evidence:
     """What a few calls leave behind. It refers to what it has found, and is to be dropped soon."""
 
-    __slots__ = ("_calls", "_started", "_table", "new")
+    __slots__ = ("_calls", "_started", "_table", "exits", "new")
 
     def __init__(self, calls: int) -> None:
-        import tracemalloc
-
         self._calls = calls
         self.new: dict[int, Any] = {}
+        self._table: Any = None
+        self._started = False
+        self.exits = ExitHandlers()
+
+    @classmethod
+    def of(cls, new: list[Any]) -> Evidence:
+        """Return what is known without looking closely: only what is new."""
+        evidence = cls(1)
+        evidence.new = {id(obj): obj for obj in new}
+        return evidence
+
+    def begin(self) -> None:
+        """Look closely from now on, until `close()`."""
+        import tracemalloc
+
+        self.exits.begin()
         self._table = census(gc.get_objects())[0]
         self._started = not tracemalloc.is_tracing()
         if self._started:
             tracemalloc.start(_FRAMES)
 
     def gather(self) -> None:
-        """Find what the calls have left behind, which were made since this was made."""
+        """Find what the calls since then have left behind."""
+        self.exits.end()
         gc.collect()
         self.new = {id(obj): obj for obj in census(gc.get_objects(), self._table, fresh=True)[2]}
         self._table = None
 
     def close(self) -> None:
         """Let go of everything, and turn tracemalloc off if it was."""
+        self.exits.end()
         self.new.clear()
         if self._started:
             import tracemalloc
@@ -60,7 +115,7 @@ class Evidence:
 
     def sample(self, container: Any) -> Sample:
         """Return what has come to a container."""
-        referents = gc.get_referents(container)
+        referents = _in_order(container)
         elements = self._new_among([*referents[-_LOOKED_AT:], *referents[:_LOOKED_AT]]) or self._new_among(referents)
         elements = elements or referents[-2:]
         tail = self._tail(container, elements)
@@ -68,7 +123,7 @@ class Evidence:
 
     def of_slot(self, content: Any) -> Sample:
         """Return the same for a text or container that takes the place of a smaller one."""
-        referents = [*gc.get_referents(content)[-_LOOKED_AT:]]
+        referents = _in_order(content)[-_LOOKED_AT:]
         return Sample(self._new_among(referents) or referents[-2:], [], own_size(content), self._where([content]))
 
     def _new_among(self, objects: list[Any]) -> list[Any]:
@@ -134,6 +189,14 @@ class Evidence:
         return other
 
 
+def _in_order(obj: Any) -> list[Any]:
+    """Return the referents in the order in which they came, if there is one."""
+    referents = gc.get_referents(obj)
+    if any(base is list or base is tuple for base in mro_of(type(obj))):  # which name the last first
+        referents.reverse()
+    return referents
+
+
 def _is_leaf(obj: Any) -> bool:
     """Whether it is a text that may be large and that nothing else is likely to share."""
     return type(obj) is bytes or type(obj) is bytearray or (type(obj) is str and len(obj) > 64) or type_name(obj) == "ndarray"
@@ -144,8 +207,6 @@ _flags: Final[Any] = type.__dict__["__flags__"].__get__
 
 def _is_telling(obj: Any) -> bool:
     """Whether an object is of a class made by a class statement outside of the standard library, or an exception."""
-    import sys
-
     cls = type(obj)
     if is_class(obj):
         return False

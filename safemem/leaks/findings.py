@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from safemem.leaks.evidence import Evidence, Sample
     from safemem.leaks.roots import Root
 
-__all__ = ["Findings", "leaks_of"]
+__all__ = ["Findings", "findings_of_audit", "leaks_of"]
 
 _SAMPLES: Final = 4  # objects of each type that are searched for
 _TYPES: Final = 40
@@ -54,7 +54,7 @@ class Findings:
 
     def _leak(self, found: Finding, pattern: str, suspect: Suspect | None, sample: Sample | None) -> Leak:
         kind = KIND_OF[pattern]
-        tail = edges_along(None, sample.tail)[: 8] if sample is not None and len(sample.tail) > 1 else ()
+        tail = edges_along(None, sample.tail)[:8] if sample is not None and len(sample.tail) > 1 else ()
         edges = (*found.edges, *tail)
         base = RetentionPath(found.edges) if found.edges else RetentionPath((), f"{found.way.root.source}{found.way.root.label}")
         path = RetentionPath(edges, base.holder + "".join(_joined(edge.label) for edge in tail) + _end(edges, found)) if edges else base
@@ -96,17 +96,30 @@ def leaks_of(following: Following, evidence: Evidence, calls: int, own: object, 
     targets = [obj for _, obj in pairs] + samples
     ways = ways_to(targets, *roots, avoid=[pairs, *pairs, samples, evidence.new], audit=[findings, own])
     _add_containers(findings, pairs, ways[: len(pairs)])
-    _add_objects(findings, samples, ways[len(pairs) :], following.swelling or {}, exits=bool(following.handlers))
-    if following.handlers and not any(leak.holder.startswith(ATEXIT) for leak, _ in findings.sure):
-        _add_exit_handlers(findings, following.handlers)
+    exits = bool(following.handlers) and evidence.exits.more > 1
+    _add_objects(findings, samples, ways[len(pairs) :], following.swelling or {}, exits=exits)
+    if exits:
+        _add_exit_handlers(findings, evidence.exits.names, following.handlers)
     return findings
 
 
-def _add_exit_handlers(findings: Findings, count: int) -> None:
-    what = f"{count} more exit handlers after {findings.calls} calls"
-    signature = signature_of("listener", ATEXIT)
-    leak = Leak("listener", what, None, ATEXIT, 0, signature, fix_for("atexit"), RetentionPath((), ATEXIT), count)
-    findings.sure.append((leak, set()))
+def findings_of_audit(pairs: list[tuple[Suspect, Any]], evidence: Evidence, own: object) -> list[Leak]:
+    """Return what leaks of containers that were growing without rounds; `own`: the audit itself."""
+    findings = Findings(1, evidence)
+    ways = ways_to([obj for _, obj in pairs], avoid=[pairs, *pairs, evidence.new], audit=[findings, own])
+    _add_containers(findings, pairs, ways)
+    return [leak for leak, _ in findings.sure] or findings.weak
+
+
+def _add_exit_handlers(findings: Findings, names: list[tuple[str, str | None]], count: int) -> None:
+    """Add the exit handlers, unless what they keep was found already, which says more."""
+    if any(leak.holder.startswith(ATEXIT) for leak, _ in findings.sure):
+        return
+    for name, where in dict.fromkeys(names):
+        path = RetentionPath((Edge(ATEXIT, " callback", name),), f"{ATEXIT} -> callback {name}")
+        what = f"{count} more exit handlers after {findings.calls} calls"
+        leak = Leak("listener", what, where, path.holder, 0, signature_of("listener", path.holder), fix_for("atexit"), path, count)
+        findings.sure.append((leak, set()))
 
 
 def _add_containers(findings: Findings, pairs: list[tuple[Suspect, Any]], ways: list[Way | None]) -> None:
@@ -163,10 +176,17 @@ def _add_objects(findings: Findings, samples: list[Any], ways: list[Way | None],
         edges = edges_along(way.root, way.nodes)
         folded = _fold(edges)
         chained = folded is not None or _is_head(obj, swelling)
-        if not chained and not is_of_program(obj) and (way.root.source != ATEXIT or not exits) and way.root.source not in {CALLBACKS, NATIVE}:
+        if way.root.source == ATEXIT and not exits:
+            continue
+        if (
+            not chained
+            and not is_of_program(obj)
+            and (way.root.source != ATEXIT or not exits)
+            and way.root.source not in {CALLBACKS, NATIVE}
+        ):
             continue
         shown = folded or edges
-        name = RetentionPath(shown).holder if shown else f"{way.root.source} {type_name(obj)}"
+        name = _DIGITS.sub("[]", RetentionPath(shown).holder) if shown else f"{way.root.source} {type_name(obj)}"
         if name not in seen:
             seen.add(name)
             told.add(id(obj))
@@ -214,7 +234,12 @@ def _next_like(head: Any, swelling: dict[int, int]) -> Any:
             for other in referents_of(obj)[:50]:
                 if other is not head and type(other) is type(head):
                     return other
-                if id(type(other)) in swelling or type(other) is tuple or type(other) is CellType or (type(other) is dict and len(other) <= _FEW):
+                if (
+                    id(type(other)) in swelling
+                    or type(other) is tuple
+                    or type(other) is CellType
+                    or (type(other) is dict and len(other) <= _FEW)
+                ):
                     below.append(other)
         level = below[:50]
     return None

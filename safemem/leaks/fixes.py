@@ -13,7 +13,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
         "the cache has no bound and keeps every instance that the method was called on: use safemem.cached, which keeps a cache for each instance"
         " and holds it weakly, or safemem.cached_property",
     ),
-    "lru": ("cache", "the cache has no bound: use safemem.cached(maxsize=...), safemem.lru_cache(maxsize=...), or a lifetime with cached(ttl=...)"),
+    "lru": (
+        "cache",
+        "the cache has no bound: use safemem.cached(maxsize=...), safemem.lru_cache(maxsize=...), or a lifetime with cached(ttl=...)",
+    ),
     "cached instances": (
         "cache",
         "a bounded cache that is never full: bound it by what it holds (getsizeof=), or use safemem.cached for what belongs to one instance",
@@ -53,7 +56,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
         "each object made refers to the one before, so the latest keeps all: cut the reference to the former one when it is no longer needed, or"
         " hold it weakly with safemem.WeakAttr",
     ),
-    "wrapped": ("closure", "it is wrapped once more in every call: wrap it once, or keep the original and restore it (safemem.ResourceScope.callback)"),
+    "wrapped": (
+        "closure",
+        "it is wrapped once more in every call: wrap it once, or keep the original and restore it (safemem.ResourceScope.callback)",
+    ),
     "dead references": (
         "growth",
         "the objects are gone, the weak references to them are not: use safemem.WeakRegistry, safemem.WeakIdentitySet or safemem.Signal, which forget"
@@ -87,7 +93,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
         "a default argument is one object for all calls: write None as the default and make the object in the function, or bound it"
         " (safemem.LRUCache(maxsize=...))",
     ),
-    "function attribute": ("growth", "an attribute of a function lives as long as its module: use safemem.cached(maxsize=...) or a safemem.LRUCache"),
+    "function attribute": (
+        "growth",
+        "an attribute of a function lives as long as its module: use safemem.cached(maxsize=...) or a safemem.LRUCache",
+    ),
     "listener": (
         "listener",
         "who subscribes is never unsubscribed: use a safemem.Signal, which holds bound methods weakly, or register a safemem.weak_callback; or keep"
@@ -129,7 +138,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
         "a suspended generator or coroutine keeps its frame and all its variables: close it (generator.close(), contextlib.closing), or run it to"
         " its end",
     ),
-    "frame": ("frame", "a stored frame keeps all its variables: store what is needed of it (safemem.strip_traceback for exceptions), or clear it"),
+    "frame": (
+        "frame",
+        "a stored frame keeps all its variables: store what is needed of it (safemem.strip_traceback for exceptions), or clear it",
+    ),
     "running": (
         "frame",
         "the variable of a function that never returns grows: move the body of the loop to a function of its own, or bound what it collects"
@@ -153,10 +165,22 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
         "the tasks are never finished or never taken out: use asyncio.TaskGroup, or remove each when it is done (task.add_done_callback(tasks.discard));"
         " safemem.WeakIdentitySet forgets them by itself",
     ),
-    "thread": ("thread", "threads that were ended stay in the list, those that run never end: join them, or use an executor in a with block"),
-    "future": ("growth", "finished futures are kept with their results: drop each when its result was taken (concurrent.futures.as_completed)"),
-    "open files": ("file", "the files stay open as long as somebody holds them: with safemem.managed_file(...), or a safemem.ResourceScope"),
-    "open sockets": ("socket", "the sockets stay open as long as somebody holds them: with safemem.managed(...), or a safemem.ResourceScope"),
+    "thread": (
+        "thread",
+        "threads that were ended stay in the list, those that run never end: join them, or use an executor in a with block",
+    ),
+    "future": (
+        "growth",
+        "finished futures are kept with their results: drop each when its result was taken (concurrent.futures.as_completed)",
+    ),
+    "open files": (
+        "file",
+        "the files stay open as long as somebody holds them: with safemem.managed_file(...), or a safemem.ResourceScope",
+    ),
+    "open sockets": (
+        "socket",
+        "the sockets stay open as long as somebody holds them: with safemem.managed(...), or a safemem.ResourceScope",
+    ),
     "maps": ("mmap", "the maps stay as long as somebody holds them: with safemem.managed_mmap(...), or a safemem.ResourceScope"),
     "processes": ("process", "the processes stay as long as nobody waits for them: with subprocess.Popen(...), or a safemem.ResourceScope"),
     "loops": ("event_loop", "each loop keeps its selector and its sockets: asyncio.run(...), or loop.close() in a finally block"),

@@ -35,7 +35,7 @@ def running_frames() -> list[tuple[int, FrameType]]:
 
     this = get_ident()
     found: list[tuple[int, FrameType]] = []
-    for number, innermost in sorted(sys._current_frames().items(), key=lambda pair: pair[0] != this):  # noqa: SLF001 - there is no other way
+    for number, innermost in sorted(sys._current_frames().items(), key=lambda pair: pair[0] != this):
         frame: FrameType | None = innermost
         while frame is not None:
             if not is_ours(frame):

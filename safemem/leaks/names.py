@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import functools
+import sys
 from types import BuiltinFunctionType, CellType, CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -77,8 +79,6 @@ def lru_bound(obj: Any) -> int | None:
 
 def attributes_of_module(module: Any) -> dict[Any, Any]:
     """Return the dict of a module's attributes, whatever its class says."""
-    import sys
-
     space: Any = vars(type(sys))["__dict__"].__get__(module)
     return space if type(space) is dict else {}
 
@@ -104,7 +104,8 @@ def edges_along(root: Root | None, nodes: list[Any]) -> tuple[Edge, ...]:
             found.append(edge)
             source = edge.target
         elif root.label:
-            found.append(Edge(root.source, root.label, source))
+            label = f"{root.label} {source}" if root.label == " callback" else root.label
+            found.append(Edge(root.source, label, source))
         else:
             source = root.source
     while place < len(nodes) - 1:
@@ -118,8 +119,6 @@ def edges_along(root: Root | None, nodes: list[Any]) -> tuple[Edge, ...]:
 
 def _canonical(nodes: list[Any]) -> tuple[int, Edge] | None:
     """Begin with the class or function on the path that a module has by its own name: how others came to know it says nothing."""
-    import sys
-
     for place in range(min(len(nodes) - 1, 5), 0, -1):
         obj = nodes[place]
         if is_class(obj):
@@ -176,9 +175,9 @@ def _by_kind(obj: Any, rest: list[Any]) -> tuple[str, int] | None:
     if kind is FunctionType:
         return _in_function(obj, rest)
     if kind is MethodType:
-        return (".__self__" if obj.__self__ is rest[0] else ".__func__"), 1
+        return (f" {describe(obj)}.__self__" if obj.__self__ is rest[0] else ".__func__"), 1
     if kind is FrameType:
-        return _in_variables(locals_of(obj), rest[0]), 1
+        return f" frame of {place_of(obj)}, {_in_variables(locals_of(obj), rest[0]).strip()}", 1
     if type(rest[0]) is TracebackType and len(rest) > 1:
         return _in_traceback(obj, rest)
     if kind is CellType:
@@ -245,7 +244,8 @@ def _in_function(obj: Any, rest: list[Any]) -> tuple[str, int]:
     if first is obj.__closure__ and len(rest) > 1:
         for name, cell in zip(obj.__code__.co_freevars, first, strict=False):
             if cell is rest[1]:
-                return f" closure variable {name!r}", min(len(rest), 3)
+                function = f" function {obj.__qualname__}," if "<locals>" in obj.__qualname__ else ""
+                return f"{function} closure variable {name!r}", min(len(rest), 3)
     if first is obj.__defaults__ and len(rest) > 1:
         return f" default of parameter {_parameter(obj, first, rest[1])}", 2
     if first is obj.__kwdefaults__ and len(rest) > 1:
@@ -270,9 +270,7 @@ def _parameter(obj: Any, defaults: tuple[Any, ...], value: Any) -> str:
 
 
 def _is_thread_local(obj: Any) -> bool:
-    import _thread
-
-    return any(base is _thread._local for base in mro_of(type(obj)))  # noqa: SLF001 - its only name
+    return any(base is _thread._local for base in mro_of(type(obj)))
 
 
 def _in_thread_local(rest: list[Any]) -> tuple[str, int]:

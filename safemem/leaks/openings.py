@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,7 @@ __all__ = ["Openings", "opened_since", "settled"]
 
 _NATIVE: Final = 128 * 1024
 _SLEEPS: Final = (0.002, 0.01, 0.05, 0.1)
-_FUTILE: Final = 2  # rounds, after which waiting has not helped
+_FUTILE: Final = 1  # rounds, after which waiting has not helped
 _ENDING: Final = {"event_loop", "process", "socket", "thread"}  # that may be about to end by themselves
 _LAST_SLEEPS: Final = (*_SLEEPS, 0.2, 0.4, 0.8)
 
@@ -112,12 +113,18 @@ def settled(before: Snapshot, *, explain: bool, sleeps: tuple[float, ...]) -> tu
     now = snapshot(explain=explain)
     leaks = compare(before, now, name_holder=_nobody, repeated=True)
     for seconds in sleeps:
-        if not any(leak.kind in _ENDING for leak in leaks):
+        if not any(leak.kind in _ENDING for leak in leaks) or not _may_end(leaks):
             break
         sleep(seconds)
         now = snapshot(explain=explain)
         leaks = compare(before, now, name_holder=_nobody, repeated=True)
     return now, leaks
+
+
+def _may_end(leaks: list[Leak]) -> bool:
+    """Whether what is new may end by itself: threads and processes do, and whatever other threads are about to close."""
+    threading = sys.modules.get("threading")
+    return any(leak.kind in {"process", "thread"} for leak in leaks) or (threading is not None and threading.active_count() > 1)
 
 
 def _nobody(_obj: object) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import sys
 from types import FrameType, FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -85,7 +87,10 @@ def _of_way(found: Finding) -> str | None:
     if source == NATIVE:
         return "native"
     labels = _labels(found)
-    if any(edge.source == "module weakref" and "finalize" in edge.label for edge in found.edges) or labels[:2] == [".finalize", "._registry"]:
+    if any(edge.source == "module weakref" and "finalize" in edge.label for edge in found.edges) or labels[:2] == [
+        ".finalize",
+        "._registry",
+    ]:
         return "finalize"
     if "sys.gettrace()" in source or "sys.getprofile()" in source or source.startswith("the tracing function"):
         return "trace"
@@ -110,8 +115,6 @@ def _is_key_of_instance(element: Any) -> bool:
 
 def is_of_program(obj: Any) -> bool:
     """Whether an object is an instance of a class that is neither of the standard library nor of the interpreter."""
-    import sys
-
     return module_of(obj).partition(".")[0] not in sys.stdlib_module_names and not is_class(obj)
 
 
@@ -147,6 +150,14 @@ def _inside(elements: list[Any]) -> Iterable[Any]:
             yield from element
         elif type(element) is dict and len(element) <= 16:
             yield from element.values()
+        elif is_of_program(element):
+            yield from filter(_has_traceback, gc.get_referents(element)[:50])
+
+
+def _has_traceback(obj: Any) -> bool:
+    if not any(base is BaseException for base in mro_of(type(obj))):
+        return False
+    return vars(BaseException)["__traceback__"].__get__(obj) is not None
 
 
 def _is_view(obj: Any) -> bool:
@@ -164,7 +175,7 @@ def _of_path(found: Finding) -> str | None:
     """Judge by the last thing on the path that says something."""
     labels = _labels(found)
     for label in reversed(labels):
-        if label.startswith(" closure variable"):
+        if "closure variable" in label:
             return "closure"
         if label.startswith(" default of parameter"):
             return "default"
@@ -177,8 +188,12 @@ def _of_path(found: Finding) -> str | None:
         return "suspended"
     if any(" local " in label for label in labels[:1]) or " local " in found.way.root.label:
         return "running"
-    if len(nodes) > 2 and type(nodes[-1]) is not FunctionType and any(
-        type(node) is FunctionType and place + 2 < len(nodes) and nodes[place + 1] is node.__dict__ for place, node in enumerate(nodes)
+    if (
+        len(nodes) > 2
+        and type(nodes[-1]) is not FunctionType
+        and any(
+            type(node) is FunctionType and place + 2 < len(nodes) and nodes[place + 1] is node.__dict__ for place, node in enumerate(nodes)
+        )
     ):
         return "function attribute"
     return None

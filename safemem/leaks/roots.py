@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -16,7 +17,20 @@ if TYPE_CHECKING:
 __all__ = ["Root", "Roots", "gather", "is_module", "is_tool"]
 
 # Tools that look at the program rather than being part of it; what they hold, they hold for as long as the program is being looked at.
-_TOOLS: Final = ("_pytest", "pytest", "pluggy", "hypothesis", "coverage", "xdist", "execnet", "unittest", "IPython", "pdb", "bdb", "safemem.leaks")
+_TOOLS: Final = (
+    "_pytest",
+    "pytest",
+    "pluggy",
+    "hypothesis",
+    "coverage",
+    "xdist",
+    "execnet",
+    "unittest",
+    "IPython",
+    "pdb",
+    "bdb",
+    "safemem.leaks",
+)
 
 
 class Root(NamedTuple):
@@ -87,8 +101,6 @@ def is_tool(name: str) -> bool:
 
 def _interpreter() -> Iterator[Root]:
     """Yield what the interpreter itself keeps for this thread and for all."""
-    import contextvars
-
     yield from (Root(value, source) for source, value in ((f"{name}()", getattr(sys, name[4:])()) for name in _HOOKS) if value is not None)
     for variable, value in contextvars.copy_context().items():
         yield Root(value, f"context variable {variable.name!r}")
@@ -103,7 +115,7 @@ _HOOKS: Final = ("sys.gettrace", "sys.getprofile")
 
 def _handled() -> list[Any]:
     found: list[Any] = []
-    for value in sys._current_exceptions().values():  # noqa: SLF001 - there is no other way
+    for value in sys._current_exceptions().values():
         exception: Any = value[1] if type(value) is tuple else value  # a triple until 3.11
         if exception is not None:
             found.append(exception)
@@ -132,8 +144,8 @@ def _running(number: int, frame: FrameType) -> str:
 def _thread_name(number: int) -> str | None:
     """Return the name of a thread, None for the main thread and those without a name."""
     threading: Any = sys.modules.get("threading")
-    thread = None if threading is None else threading._active.get(number)  # noqa: SLF001 - enumerate() would take a lock
-    if thread is None or thread is threading._main_thread:  # noqa: SLF001 - as above
+    thread = None if threading is None else threading._active.get(number)
+    if thread is None or thread is threading._main_thread:
         return None
     name = (attributes_of(thread) or {}).get("_name")
     return name if type(name) is str else None

@@ -25,6 +25,7 @@ __all__ = ["Rounds"]
 _LONGER: Final = 8
 _LONGEST: Final = 512  # calls in one round
 _SECONDS: Final = 8.0  # that the first longer rounds may take together, where there is a choice
+_FEW: Final = 3  # rounds, where they are long
 _PATIENCE: Final = 2.0  # seconds that even longer ones may take together
 _CLOSELY: Final = 2  # calls that are looked at closely
 _BYTES: Final = 100_000_000  # that what leaks may come to
@@ -33,7 +34,20 @@ _BYTES: Final = 100_000_000  # that what leaks may come to
 class Rounds:
     """One check, as a generator that asks for each call: `for _ in rounds.run(): func()`. Its `leaks` are there when it has ended."""
 
-    __slots__ = ("_calls", "_following", "_func", "_left", "_openings", "_rounds", "_seconds", "_was_off", "cycles", "leaks", "resources", "warmup")
+    __slots__ = (
+        "_calls",
+        "_following",
+        "_func",
+        "_left",
+        "_openings",
+        "_rounds",
+        "_seconds",
+        "_was_off",
+        "cycles",
+        "leaks",
+        "resources",
+        "warmup",
+    )
 
     def __init__(self, func: Any, rounds: int, warmup: int, *, resources: bool, cycles: str, was_off: bool) -> None:
         self._func = func
@@ -57,17 +71,17 @@ class Rounds:
         gc.collect()
         self._following.begin()
         self._openings.begin()
-        yield from self._stage(1)
+        yield from self._stage(1, self._rounds)
         left = self._left
         yield from self._longer()
         yield from self._conclude()
         if left and self.cycles != "never":
             yield from self._circles()
 
-    def _stage(self, calls: int) -> Generator[None, None, None]:
+    def _stage(self, calls: int, rounds: int) -> Generator[None, None, None]:
         """Make the rounds, all of `calls` calls."""
         shortest = float("inf")
-        for _ in range(self._rounds):
+        for _ in range(rounds):
             start = perf_counter()
             for _ in range(calls):
                 yield
@@ -91,7 +105,7 @@ class Rounds:
                 return
             before = self._openings.resident()
             self._following.again()
-            yield from self._stage(calls)
+            yield from self._stage(calls, self._rounds if calls <= _LONGER else min(self._rounds, _FEW))
             grown = self._openings.resident() - before
             if calls < _LONGER:
                 return
@@ -104,6 +118,7 @@ class Rounds:
         root = Root(self._func, "the function that is checked")
         evidence = Evidence(_CLOSELY)
         try:
+            evidence.begin()
             self._openings.look_closely()
             for _ in range(_CLOSELY):
                 yield

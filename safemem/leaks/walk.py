@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from contextvars import Context
 from types import FrameType, FunctionType, MethodType
@@ -110,12 +111,10 @@ def is_callable_object(obj: Any) -> bool:
 
 def _unseen_holder(obj: Any) -> str | None:
     """Say who may hold an object that no other object refers to."""
-    import atexit
-
     if type(obj) is Context:
         return CONTEXT
     if type(obj) is list and obj and all(is_callable_object(item) for item in obj):
         return CALLBACKS
-    if is_callable_object(obj) and atexit._ncallbacks():  # noqa: SLF001 - there is no other way
+    if is_callable_object(obj) and atexit._ncallbacks():
         return ATEXIT
     return None if any(base is type for base in mro_of(type(obj))) else NATIVE

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final
 
 from safemem._graph import mro_of, type_name
@@ -104,8 +105,6 @@ watch_class.__module__ = "safemem"
 
 
 def _instances(cls: type) -> list[Any]:
-    import gc
-
     found = gc.get_objects()
     kinds: dict[int, bool] = {}  # by the address of the class: classes may have a hash of their own
     chosen: list[Any] = []
@@ -129,8 +128,6 @@ def _weak(obj: Any) -> Any:
 
 def overdue() -> list[Leak]:
     """Return what should be gone by now and is not, and forget it: it is told once. Waits for those whose grace is not over."""
-    import gc
-
     if not _watched and not _classes:
         return []
     gc.collect()
@@ -152,8 +149,6 @@ def overdue() -> list[Leak]:
 
 
 def _wait() -> None:
-    from time import sleep
-
     while True:
         waiting = [watched.due for watched in list(_watched) if watched.due and _reference(watched) is not None]
         left = max(waiting, default=0.0) - monotonic()
