@@ -6,6 +6,8 @@ import gc
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from safemem._graph import class_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -13,9 +15,8 @@ __all__ = ["Table", "census", "find_paths"]
 
 Table: TypeAlias = Any  # what one census knows, for the next one; made of numbers only
 
-_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {
-    id(cls): cls.__len__ for cls in (tuple, list, dict, set, frozenset, str, bytes, bytearray)
-}
+_COUNTED: Final[tuple[Any, ...]] = (tuple, list, dict, set, frozenset, str, bytes, bytearray)
+_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in _COUNTED}
 _TAG = 16  # bits that tell types apart
 _LATER = 1 << _TAG  # was missing in the first census
 
@@ -34,7 +35,7 @@ def census(objects: list[Any], before: Table = None, *, fresh: bool = False) -> 
     new: list[Any] = []
     for obj in chain(objects, _hidden_dicts(objects)):
         number = id(obj)
-        value = _mass(obj) << _TAG + 1 | (id(type(obj)) >> 4 & _LATER - 1)
+        value = _mass(obj) << _TAG + 1 | (id(class_of(obj)) >> 4 & _LATER - 1)
         if before is not None:
             known = before.get(number)
             if known is None or (known ^ value) & _LATER - 1:
@@ -53,7 +54,7 @@ def _mass(obj: Any) -> int:
     referents = gc.get_referents(obj)
     mass = len(referents)
     for other in referents:
-        kind = id(type(other))
+        kind = id(class_of(other))
         if kind in _LENGTHS:
             mass += _LENGTHS[kind](other)
     return mass
@@ -64,7 +65,7 @@ def _hidden_dicts(objects: Iterable[Any]) -> list[Any]:
     is_tracked = gc.is_tracked
     for obj in objects:
         for other in gc.get_referents(obj):
-            if type(other) is dict and not is_tracked(other):
+            if class_of(other) is dict and not is_tracked(other):
                 found[id(other)] = other
     return list(found.values())
 
@@ -81,7 +82,7 @@ def find_paths(groups: list[list[Any]], targets: list[Any], avoid: list[Any]) ->
     for group in groups:
         if not wanted:
             break
-        level = []
+        level: list[Any] = []
         for obj in group:
             if id(obj) not in parents:
                 parents[id(obj)] = None

@@ -10,6 +10,7 @@ from collections import Counter
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
+from safemem._graph import class_of
 from safemem.leaks.heap import census
 
 if TYPE_CHECKING:
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Following", "Suspect", "referents_of"]
 
-_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {
-    id(cls): cls.__len__ for cls in (tuple, list, dict, set, frozenset, str, bytes, bytearray)
-}
+_COUNTED: Final[tuple[Any, ...]] = (tuple, list, dict, set, frozenset, str, bytes, bytearray)
+_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in _COUNTED}
 _TEXTS: Final = {*map(id, (str, bytes, bytearray))}
 _MANY: Final = 20_000  # referents, beyond which each is no longer followed by its place
 _LEAST_TEXT: Final = 16  # characters a call
@@ -73,7 +73,7 @@ class Suspect:
 
 def _measure(obj: Any) -> tuple[int, set[int], dict[int, tuple[int, int]]]:
     """Return how many referents an object has, the places of the texts among them, and address and length of each by its place."""
-    buffer = _BUFFERS.get(id(type(obj)))
+    buffer = _BUFFERS.get(id(class_of(obj)))
     if buffer is not None:
         return buffer(obj), set(), {}
     referents = gc.get_referents(obj)
@@ -81,7 +81,7 @@ def _measure(obj: Any) -> tuple[int, set[int], dict[int, tuple[int, int]]]:
     slots: dict[int, tuple[int, int]] = {}
     if len(referents) <= _MANY:
         for place, other in enumerate(referents):
-            kind = id(type(other))
+            kind = id(class_of(other))
             if kind in _LENGTHS:
                 slots[place] = (id(other), _LENGTHS[kind](other))
                 if kind in _TEXTS:
@@ -96,7 +96,8 @@ def referents_of(obj: Any) -> list[Any]:
 
 def _buffers() -> dict[int, Callable[[Any], int]]:
     """Return how to weigh what grows without referring to anything, by the address of the class."""
-    return {id(cls): cls.__sizeof__ for cls in (io.BytesIO, io.StringIO, array)}
+    classes: tuple[Any, ...] = (io.BytesIO, io.StringIO, array)
+    return {id(cls): cls.__sizeof__ for cls in classes}
 
 
 _BUFFERS: Final = _buffers()
@@ -183,7 +184,7 @@ class Following:
     @staticmethod
     def _weigh_buffers(objects: list[Any]) -> dict[int, int]:
         buffers = compress(objects, map(_BUFFERS.__contains__, map(id, map(type, objects))))
-        return {id(obj): _BUFFERS[id(type(obj))](obj) for obj in buffers}
+        return {id(obj): _BUFFERS[id(class_of(obj))](obj) for obj in buffers}
 
     def again(self) -> None:
         """Go on with longer rounds: count types anew, keep the suspects."""
@@ -201,5 +202,5 @@ def _exit_handlers() -> int:
 
 def _dicts_of(objects: list[Any], wanted: set[int]) -> list[Any]:
     """Return the dicts that the collector does not know of, through their owners."""
-    found = {id(other): other for obj in objects for other in gc.get_referents(obj) if type(other) is dict and id(other) in wanted}
+    found = {id(other): other for obj in objects for other in gc.get_referents(obj) if class_of(other) is dict and id(other) in wanted}
     return list(found.values())
