@@ -74,6 +74,8 @@ def compare(
     """
     grown = list(_grown(before.items, after.items))
     found = _named(grown, name_holder) if grown else []
+    if not repeated:
+        found = [leak for leak in found if leak.kind != "listener" or leak.count > 1]  # one handler is how logging is set up
     found += _retained(before.memory, after.memory)
     if repeated:
         found += _native(before.memory, after.memory)
@@ -134,7 +136,7 @@ def _named(grown: Iterable[Item], name_holder: Callable[[object], RetentionPath 
     for item in grown:
         number = asked[item.kind, item.noun] = asked.get((item.kind, item.noun), 0) + 1
         owner = objects.get(item.owner)
-        where = item.where or (None if owner is None else made_at(owner))
+        where = item.where or (None if owner is None else made_at(owner)) or recording.opened_at(item.kind, item.name, item.owner)
         known = next((sort for sort in sorts.values() if (sort.items[0].kind, sort.items[0].noun) == (item.kind, item.noun)), None)
         if number > _SHOWN and known is not None:
             known.items.append(item)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["descriptor_of", "descriptor_of_selector", "look", "open_descriptors", "survey"]
 
+_FIX_OF_NUMBER: Final = "ResourceScope().callback(os.close, number), or an object that owns it: open(number, ...) in a with statement"
+
 _DIRECTORY: Final = next((path for path in ("/proc/self/fd", "/dev/fd") if os.path.isdir(path)), None)
 
 _FIXES: Final = {
@@ -105,7 +107,8 @@ def _item(each: Descriptor, owner: Any) -> Item:
     name = each.target if each.target.startswith(("/", "anon_inode")) else _peer(owner)
     key = (each.number, each.kind, each.file)
     group = plain_name(os.path.basename(each.target)) if each.kind == "file" and each.noun == "open file" else each.noun
-    return Item(key, each.kind, each.noun, name, _FIXES[each.kind], id(owner) if owner is not None else 0, holder, None, 0, group)
+    fix = _FIX_OF_NUMBER if owner is None and each.kind == "file" else _FIXES[each.kind]
+    return Item(key, each.kind, each.noun, name, fix, id(owner) if owner is not None else 0, holder, None, 0, group)
 
 
 def _unlisted(number: int, owner: Any) -> Descriptor:

@@ -25,6 +25,8 @@ _FIX_OF_POOL: Final = "with managed(pool, close='terminate'): its processes end 
 def look(room: Room) -> Iterator[Item]:
     """Find children and pools, and claim the descriptors and threads that are parts of them."""
     known = _of_helpers(room)
+    for process in room.heap.of("BaseProcess"):
+        _pid_of(process, room)  # joined or not, what leads to it is a part of it
     for pool in room.heap.of("Pool"):
         item = _pool(pool, known, room)
         if item is not None:
@@ -58,8 +60,6 @@ def _of_helpers(room: Room) -> set[int]:
 def _pool(pool: Any, known: set[int], room: Room) -> Item | None:
     """Describe a pool of processes, or of threads, that was not closed."""
     workers = members(attribute(pool, "_pool"))
-    if not workers or text(attribute(pool, "_state")) != "RUN":
-        return None
     for member in workers:
         known.add(_pid_of(member, room))
         room.threads.add(id(member))
@@ -69,6 +69,8 @@ def _pool(pool: Any, known: set[int], room: Room) -> Item | None:
         queue = attribute(pool, name)
         for end in ("_reader", "_writer"):
             room.claim(descriptor_of(attribute(queue, end)))
+    if not workers or text(attribute(pool, "_state")) != "RUN":
+        return None
     kind = "thread" if type_name(pool) == "ThreadPool" else "process"
     return Item(id(pool), kind, f"open {type_name(pool)}", f"{len(workers)} workers", _FIX_OF_POOL, id(pool))
 
