@@ -11,12 +11,12 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem._graph import class_of
-from safemem.leaks.heap import census
+from safemem.leaks.heap import census, referents_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Following", "Suspect", "referents_of"]
+__all__ = ["Following", "Suspect"]
 
 _COUNTED: Final[tuple[Any, ...]] = (tuple, list, dict, set, frozenset, str, bytes, bytearray)
 _LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in _COUNTED}
@@ -76,7 +76,7 @@ def _measure(obj: Any) -> tuple[int, set[int], dict[int, tuple[int, int]]]:
     buffer = _BUFFERS.get(id(class_of(obj)))
     if buffer is not None:
         return buffer(obj), set(), {}
-    referents = gc.get_referents(obj)
+    referents = referents_of(obj)
     texts: set[int] = set()
     slots: dict[int, tuple[int, int]] = {}
     if len(referents) <= _MANY:
@@ -87,11 +87,6 @@ def _measure(obj: Any) -> tuple[int, set[int], dict[int, tuple[int, int]]]:
                 if kind in _TEXTS:
                     texts.add(place)
     return len(referents), texts, slots
-
-
-def referents_of(obj: Any) -> list[Any]:
-    """Return what an object refers to."""
-    return gc.get_referents(obj)
 
 
 def _buffers() -> dict[int, Callable[[Any], int]]:
@@ -202,5 +197,5 @@ def _exit_handlers() -> int:
 
 def _dicts_of(objects: list[Any], wanted: set[int]) -> list[Any]:
     """Return the dicts that the collector does not know of, through their owners."""
-    found = {id(other): other for obj in objects for other in gc.get_referents(obj) if class_of(other) is dict and id(other) in wanted}
+    found = {id(other): other for obj in objects for other in referents_of(obj) if class_of(other) is dict and id(other) in wanted}
     return list(found.values())

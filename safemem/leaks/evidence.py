@@ -8,7 +8,7 @@ import sys
 from typing import Any, Final, NamedTuple
 
 from safemem._graph import class_of, mro_of, type_name
-from safemem.leaks.heap import census
+from safemem.leaks.heap import census, referents_of
 from safemem.leaks.names import describe, is_class
 from safemem.leaks.places import is_own_code, place_of_function
 from safemem.leaks.roots import is_module
@@ -144,7 +144,7 @@ class Evidence:
             for obj in level:
                 if _is_telling(obj):
                     return self._way_back(obj, parents, container)
-                for other in gc.get_referents(obj):
+                for other in referents_of(obj):
                     if id(other) not in parents and id(other) in self.new and not is_module(other):
                         parents[id(other)] = obj
                         below.append(other)
@@ -170,7 +170,7 @@ class Evidence:
                     continue
                 seen.add(id(obj))
                 total += own_size(obj)
-                below.extend(other for other in gc.get_referents(obj) if id(other) in self.new or _is_leaf(other))
+                below.extend(other for other in referents_of(obj) if id(other) in self.new or _is_leaf(other))
             level = below
         return total
 
@@ -191,7 +191,7 @@ class Evidence:
 
 def _in_order(obj: Any) -> list[Any]:
     """Return the referents in the order in which they came, if there is one."""
-    referents = gc.get_referents(obj)
+    referents = referents_of(obj)
     if any(base is list or base is tuple for base in mro_of(class_of(obj))):  # which name the last first
         referents.reverse()
     return referents

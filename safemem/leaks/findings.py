@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from safemem._graph import class_of, type_name
 from safemem.leaks.benign import is_bounded, is_mirror, is_of_tool, is_weak_table
-from safemem.leaks.census import referents_of
 from safemem.leaks.fixes import KIND_OF, fix_for
+from safemem.leaks.heap import referents_of
 from safemem.leaks.names import describe, edges_along
 from safemem.leaks.patterns import Finding, is_of_program, pattern_of
 from safemem.leaks.report import Edge, Leak, RetentionPath

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import sys
 from types import FrameType, FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from safemem._graph import class_of, mro_of, type_name
+from safemem.leaks.heap import referents_of
 from safemem.leaks.names import is_class, lru_bound
 from safemem.leaks.walk import ATEXIT, CALLBACKS, CONTEXT, NATIVE
 
@@ -152,7 +152,7 @@ def _inside(elements: list[Any]) -> Iterable[Any]:
         elif class_of(element) is dict and len(element) <= 16:
             yield from element.values()
         elif is_of_program(element):
-            yield from filter(_has_traceback, gc.get_referents(element)[:50])
+            yield from filter(_has_traceback, referents_of(element)[:50])
 
 
 def _has_traceback(obj: Any) -> bool:

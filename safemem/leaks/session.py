@@ -11,7 +11,7 @@ from safemem.leaks.census import Suspect
 from safemem.leaks.circles import circles_left
 from safemem.leaks.evidence import Evidence
 from safemem.leaks.findings import findings_of_audit
-from safemem.leaks.heap import census
+from safemem.leaks.heap import census, referents_of
 from safemem.leaks.openings import opened_since
 from safemem.leaks.probes import snapshot
 from safemem.leaks.report import LeakReport
@@ -81,7 +81,7 @@ class Audit:
         objects = gc.get_objects()
         self._table = census(objects)[0]
         self._lengths = {
-            id(obj): len(gc.get_referents(obj)) for obj in objects if class_of(obj) is dict or class_of(obj) is list or class_of(obj) is set
+            id(obj): len(referents_of(obj)) for obj in objects if class_of(obj) is dict or class_of(obj) is list or class_of(obj) is set
         }
         objects.clear()
         self._streaks: dict[int, int] = {}  # by address: looks in a row at which it had grown
