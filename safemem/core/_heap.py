@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import gc
 from itertools import chain
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from safemem._graph import class_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Table", "census", "find_paths"]
+__all__ = ["Table", "census", "find_paths", "referents_of"]
 
 Table: TypeAlias = Any  # what one census knows, for the next one; made of numbers only
 
-_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {
-    id(cls): cls.__len__ for cls in (tuple, list, dict, set, frozenset, str, bytes, bytearray)
-}
+_COUNTED: Final[tuple[Any, ...]] = (tuple, list, dict, set, frozenset, str, bytes, bytearray)
+_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in _COUNTED}
 _TAG = 16  # bits that tell types apart
 _LATER = 1 << _TAG  # was missing in the first census
 
@@ -34,7 +36,7 @@ def census(objects: list[Any], before: Table = None, *, fresh: bool = False) -> 
     new: list[Any] = []
     for obj in chain(objects, _hidden_dicts(objects)):
         number = id(obj)
-        value = _mass(obj) << _TAG + 1 | (id(type(obj)) >> 4 & _LATER - 1)
+        value = _mass(obj) << _TAG + 1 | (id(class_of(obj)) >> 4 & _LATER - 1)
         if before is not None:
             known = before.get(number)
             if known is None or (known ^ value) & _LATER - 1:
@@ -49,11 +51,22 @@ def census(objects: list[Any], before: Table = None, *, fresh: bool = False) -> 
     return table, grown, new
 
 
+_space_of: Final[Any] = vars(ModuleType)["__dict__"].__get__
+
+
+def referents_of(obj: Any) -> list[Any]:
+    """Return what an object refers to; of a module only its dict, as `_asyncio` names objects that are freed (CPython gh-122695, before 3.12.6)."""
+    if class_of(obj) is not ModuleType:
+        return gc.get_referents(obj)
+    space = _space_of(obj)
+    return [] if space is None else [space]
+
+
 def _mass(obj: Any) -> int:
-    referents = gc.get_referents(obj)
+    referents = referents_of(obj)
     mass = len(referents)
     for other in referents:
-        kind = id(type(other))
+        kind = id(class_of(other))
         if kind in _LENGTHS:
             mass += _LENGTHS[kind](other)
     return mass
@@ -63,8 +76,8 @@ def _hidden_dicts(objects: Iterable[Any]) -> list[Any]:
     found: dict[int, Any] = {}
     is_tracked = gc.is_tracked
     for obj in objects:
-        for other in gc.get_referents(obj):
-            if type(other) is dict and not is_tracked(other):
+        for other in referents_of(obj):
+            if class_of(other) is dict and not is_tracked(other):
                 found[id(other)] = other
     return list(found.values())
 
@@ -81,7 +94,7 @@ def find_paths(groups: list[list[Any]], targets: list[Any], avoid: list[Any]) ->
     for group in groups:
         if not wanted:
             break
-        level = []
+        level: list[Any] = []
         for obj in group:
             if id(obj) not in parents:
                 parents[id(obj)] = None
@@ -95,9 +108,8 @@ def find_paths(groups: list[list[Any]], targets: list[Any], avoid: list[Any]) ->
 
 def _next_level(level: list[Any], parents: dict[int, Any], wanted: set[int]) -> list[Any]:
     below: list[Any] = []
-    referents = gc.get_referents
     for obj in level:
-        for other in referents(obj):
+        for other in referents_of(obj):
             number = id(other)
             if number not in parents:
                 parents[number] = obj

@@ -95,9 +95,14 @@ weigh_held(PyObject *other, void *arg)
     return 0;
 }
 
+/* Of a module only the dict: the state of `_asyncio` has objects in it that are freed already (CPython gh-122695, before 3.12.6). */
 static inline int
 visit_all(PyObject *object, visitproc visit, void *arg)
 {
+    if (UNLIKELY(PyModule_Check(object))) {
+        PyObject *dict = PyModule_GetDict(object);
+        return dict == NULL ? 0 : visit(dict, arg);
+    }
     traverseproc traverse = Py_TYPE(object)->tp_traverse;
     return PyObject_IS_GC(object) && traverse != NULL ? traverse(object, visit, arg) : 0;
 }

@@ -6,12 +6,14 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem._graph import attributes_of, mro_of, type_name
+from safemem._graph import attributes_of, class_of, mro_of, type_name
 from safemem.leaks.names import attributes_of_module, lru_bound
 from safemem.leaks.patterns import class_names, module_of
 from safemem.leaks.roots import is_module, is_tool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from safemem.leaks.walk import Way
 
 __all__ = ["is_bounded", "is_mirror", "is_of_tool", "is_weak_table"]
@@ -19,7 +21,8 @@ __all__ = ["is_bounded", "is_mirror", "is_of_tool", "is_weak_table"]
 _BOUNDS: Final = ("maxsize", "_maxsize", "max_size", "_max_size", "maxlen", "_maxlen", "capacity", "_capacity", "max_entries", "_max_entries",
                   "max_items", "_max_items", "_Cache__maxsize", "_MAXCACHE")  # fmt: skip
 _CACHES: Final = {"safemem.LRUCache", "safemem.TTLCache", "safemem.TLRUCache", "safemem.WeakCache"}
-_LENGTHS: Final = {id(cls): cls.__len__ for cls in (dict, list, set, deque, tuple)}
+_COUNTED: Final[tuple[Any, ...]] = (dict, list, set, deque, tuple)
+_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in _COUNTED}
 _FEW: Final = 100_000  # a bound above that is as good as none
 
 # Tables of the standard library that have as many entries as there is of something else, or that are bounded.
@@ -51,9 +54,9 @@ def is_bounded(way: Way, grows: Any) -> bool:
     bound = lru_bound_on(way)
     if bound:
         return True
-    if any(base is deque for base in mro_of(type(grows))):
+    if any(base is deque for base in mro_of(class_of(grows))):
         return vars(deque)["maxlen"].__get__(grows) is not None
-    length = _LENGTHS.get(id(type(grows)))
+    length = _LENGTHS.get(id(class_of(grows)))
     held = 0 if length is None else length(grows)
     for owner in way.nodes[-4:]:
         if not _CACHES.isdisjoint(class_names(owner)):
@@ -71,8 +74,8 @@ def lru_bound_on(way: Way) -> int:
 
 def _declares(space: dict[Any, Any], held: int) -> bool:
     for name in _BOUNDS:
-        bound = space.get(name)
-        if type(bound) is int and held <= bound <= _FEW:
+        bound: Any = space.get(name)
+        if class_of(bound) is int and held <= bound <= _FEW:
             return True
     return False
 
@@ -91,11 +94,14 @@ def is_mirror(way: Way) -> bool:
 def is_weak_table(grows: Any, elements: list[Any]) -> bool:
     """Whether all that came are weak references to what is alive, or keys of that kind: they hold nothing themselves."""
     weak = [element for element in elements if type_name(element) in _WEAK]
-    return bool(weak) and (len(weak) == len(elements) or type(grows) is dict) and any(_target(element) is not None for element in weak)
+    return bool(weak) and (len(weak) == len(elements) or class_of(grows) is dict) and any(_target(element) is not None for element in weak)
 
 
 _WEAK: Final = {"ReferenceType", "weakref", "WeakMethod", "KeyedRef"}
 
 
+_call: Final[Any] = vars(weakref.ref)["__call__"]
+
+
 def _target(reference: Any) -> Any:
-    return weakref.ref.__call__(reference) if any(base is weakref.ref for base in mro_of(type(reference))) else None
+    return _call(reference) if any(base is weakref.ref for base in mro_of(class_of(reference))) else None

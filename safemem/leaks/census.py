@@ -10,16 +10,16 @@ from collections import Counter
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem.leaks.heap import census
+from safemem._graph import class_of
+from safemem.leaks.heap import census, referents_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Following", "Suspect", "referents_of"]
+__all__ = ["Following", "Suspect"]
 
-_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {
-    id(cls): cls.__len__ for cls in (tuple, list, dict, set, frozenset, str, bytes, bytearray)
-}
+_COUNTED: Final[tuple[Any, ...]] = (tuple, list, dict, set, frozenset, str, bytes, bytearray)
+_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in _COUNTED}
 _TEXTS: Final = {*map(id, (str, bytes, bytearray))}
 _MANY: Final = 20_000  # referents, beyond which each is no longer followed by its place
 _LEAST_TEXT: Final = 16  # characters a call
@@ -73,15 +73,15 @@ class Suspect:
 
 def _measure(obj: Any) -> tuple[int, set[int], dict[int, tuple[int, int]]]:
     """Return how many referents an object has, the places of the texts among them, and address and length of each by its place."""
-    buffer = _BUFFERS.get(id(type(obj)))
+    buffer = _BUFFERS.get(id(class_of(obj)))
     if buffer is not None:
         return buffer(obj), set(), {}
-    referents = gc.get_referents(obj)
+    referents = referents_of(obj)
     texts: set[int] = set()
     slots: dict[int, tuple[int, int]] = {}
     if len(referents) <= _MANY:
         for place, other in enumerate(referents):
-            kind = id(type(other))
+            kind = id(class_of(other))
             if kind in _LENGTHS:
                 slots[place] = (id(other), _LENGTHS[kind](other))
                 if kind in _TEXTS:
@@ -89,14 +89,10 @@ def _measure(obj: Any) -> tuple[int, set[int], dict[int, tuple[int, int]]]:
     return len(referents), texts, slots
 
 
-def referents_of(obj: Any) -> list[Any]:
-    """Return what an object refers to."""
-    return gc.get_referents(obj)
-
-
 def _buffers() -> dict[int, Callable[[Any], int]]:
     """Return how to weigh what grows without referring to anything, by the address of the class."""
-    return {id(cls): cls.__sizeof__ for cls in (io.BytesIO, io.StringIO, array)}
+    classes: tuple[Any, ...] = (io.BytesIO, io.StringIO, array)
+    return {id(cls): cls.__sizeof__ for cls in classes}
 
 
 _BUFFERS: Final = _buffers()
@@ -183,7 +179,7 @@ class Following:
     @staticmethod
     def _weigh_buffers(objects: list[Any]) -> dict[int, int]:
         buffers = compress(objects, map(_BUFFERS.__contains__, map(id, map(type, objects))))
-        return {id(obj): _BUFFERS[id(type(obj))](obj) for obj in buffers}
+        return {id(obj): _BUFFERS[id(class_of(obj))](obj) for obj in buffers}
 
     def again(self) -> None:
         """Go on with longer rounds: count types anew, keep the suspects."""
@@ -201,5 +197,5 @@ def _exit_handlers() -> int:
 
 def _dicts_of(objects: list[Any], wanted: set[int]) -> list[Any]:
     """Return the dicts that the collector does not know of, through their owners."""
-    found = {id(other): other for obj in objects for other in gc.get_referents(obj) if type(other) is dict and id(other) in wanted}
+    found = {id(other): other for obj in objects for other in referents_of(obj) if class_of(other) is dict and id(other) in wanted}
     return list(found.values())

@@ -6,6 +6,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from safemem._graph import class_of
 from safemem.leaks.block import Block
 from safemem.leaks.collector import QuietCollector
 from safemem.leaks.names import describe
@@ -99,9 +100,9 @@ def _check_func(func: object) -> None:
         raise TypeError(msg)
 
 
-def _check_arguments(rounds: object, warmup: object, ignore: Any, cycles: object) -> frozenset[str]:
+def _check_arguments(rounds: Any, warmup: Any, ignore: Any, cycles: object) -> frozenset[str]:
     for name, value, least in (("rounds", rounds, 2), ("warmup", warmup, 0)):
-        if type(value) is not int:
+        if class_of(value) is not int:
             msg = f"{name} must be an int, got {value!r}"
             raise TypeError(msg)
         if value < least:

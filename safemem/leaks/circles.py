@@ -8,7 +8,7 @@ from collections import Counter
 from types import FrameType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any, Final
 
-from safemem._graph import is_of_class_statement, mro_of, namespace_of, type_name
+from safemem._graph import class_of, is_of_class_statement, mro_of, namespace_of, type_name
 from safemem.cycles.components import circles_in, ways_round
 from safemem.leaks.collector import save_garbage
 from safemem.leaks.fixes import fix_for
@@ -21,6 +21,7 @@ from safemem.leaks.words import signature_of
 __all__ = ["circles_left"]
 
 _SHOWN: Final = 20
+_get: Final[Any] = vars(dict)["get"]
 _RESOURCES: Final = {
     "_io._IOBase",
     "_socket.socket",
@@ -85,36 +86,36 @@ def _leak(words: str, count: int, where: str | None, circle: list[Any], size: in
 def _pattern(circle: list[Any]) -> str:
     names = [class_names(obj) for obj in circle]
     if any("builtins.BaseException" in each for each in names) or any(
-        type(obj) is FrameType or type(obj) is TracebackType for obj in circle
+        class_of(obj) is FrameType or class_of(obj) is TracebackType for obj in circle
     ):
         return "cycle of exception"
-    if any(type(obj) is MethodType for obj in circle) or any("functools.partial" in each for each in names):
+    if any(class_of(obj) is MethodType for obj in circle) or any("functools.partial" in each for each in names):
         return "cycle of method"
-    if any(type(obj) is FunctionType and obj.__closure__ for obj in circle):
+    if any(class_of(obj) is FunctionType and obj.__closure__ for obj in circle):
         return "cycle of closure"
     return "cycle"
 
 
 def _is_own(obj: Any) -> bool:
     """Whether an object is an instance of a class, or a function, that is not the standard library's."""
-    if type(obj) is FunctionType:
+    if class_of(obj) is FunctionType:
         module: Any = obj.__module__
-    elif type(obj) is FrameType:
-        module = dict.get(obj.f_globals, "__name__")
-    elif is_class(obj) or type(obj) is ModuleType or not is_of_class_statement(obj):
-        return type(obj) is list or type(obj) is dict
+    elif class_of(obj) is FrameType:
+        module = _get(obj.f_globals, "__name__")
+    elif is_class(obj) or class_of(obj) is ModuleType or not is_of_class_statement(obj):
+        return class_of(obj) is list or class_of(obj) is dict
     else:
         module = module_of(obj)
-    return type(module) is str and module.partition(".")[0] not in sys.stdlib_module_names
+    return class_of(module) is str and module.partition(".")[0] not in sys.stdlib_module_names
 
 
 def _matters(obj: Any) -> bool:
     """Whether an object is a resource, or has a finaliser written in Python."""
     if not _RESOURCES.isdisjoint(class_names(obj)):
         return True
-    return any(type(namespace_of(base).get("__del__")) is FunctionType and _is_own_class(base) for base in mro_of(type(obj)))
+    return any(type(namespace_of(base).get("__del__")) is FunctionType and _is_own_class(base) for base in mro_of(class_of(obj)))
 
 
 def _is_own_class(cls: type) -> bool:
     module = type.__dict__["__module__"].__get__(cls)
-    return type(module) is str and module.partition(".")[0] not in sys.stdlib_module_names
+    return class_of(module) is str and module.partition(".")[0] not in sys.stdlib_module_names

@@ -7,8 +7,8 @@ import gc
 import sys
 from typing import Any, Final, NamedTuple
 
-from safemem._graph import mro_of, type_name
-from safemem.leaks.heap import census
+from safemem._graph import class_of, mro_of, type_name
+from safemem.leaks.heap import census, referents_of
 from safemem.leaks.names import describe, is_class
 from safemem.leaks.places import is_own_code, place_of_function
 from safemem.leaks.roots import is_module
@@ -144,7 +144,7 @@ class Evidence:
             for obj in level:
                 if _is_telling(obj):
                     return self._way_back(obj, parents, container)
-                for other in gc.get_referents(obj):
+                for other in referents_of(obj):
                     if id(other) not in parents and id(other) in self.new and not is_module(other):
                         parents[id(other)] = obj
                         below.append(other)
@@ -170,7 +170,7 @@ class Evidence:
                     continue
                 seen.add(id(obj))
                 total += own_size(obj)
-                below.extend(other for other in gc.get_referents(obj) if id(other) in self.new or _is_leaf(other))
+                below.extend(other for other in referents_of(obj) if id(other) in self.new or _is_leaf(other))
             level = below
         return total
 
@@ -191,15 +191,15 @@ class Evidence:
 
 def _in_order(obj: Any) -> list[Any]:
     """Return the referents in the order in which they came, if there is one."""
-    referents = gc.get_referents(obj)
-    if any(base is list or base is tuple for base in mro_of(type(obj))):  # which name the last first
+    referents = referents_of(obj)
+    if any(base is list or base is tuple for base in mro_of(class_of(obj))):  # which name the last first
         referents.reverse()
     return referents
 
 
 def _is_leaf(obj: Any) -> bool:
     """Whether it is a text that may be large and that nothing else is likely to share."""
-    return type(obj) is bytes or type(obj) is bytearray or (type(obj) is str and len(obj) > 64) or type_name(obj) == "ndarray"
+    return class_of(obj) is bytes or class_of(obj) is bytearray or (class_of(obj) is str and len(obj) > 64) or type_name(obj) == "ndarray"
 
 
 _flags: Final[Any] = type.__dict__["__flags__"].__get__
@@ -207,10 +207,10 @@ _flags: Final[Any] = type.__dict__["__flags__"].__get__
 
 def _is_telling(obj: Any) -> bool:
     """Whether an object is of a class made by a class statement outside of the standard library, or an exception."""
-    cls = type(obj)
+    cls = class_of(obj)
     if is_class(obj):
         return False
     module = type.__dict__["__module__"].__get__(cls)
-    if not _flags(cls) & 1 << 9 or type(module) is not str:
-        return any(base is BaseException for base in cls.__mro__) if cls.__class__ is type else False
+    if not _flags(cls) & 1 << 9 or class_of(module) is not str:
+        return any(base is BaseException for base in mro_of(cls))
     return module.partition(".")[0] not in sys.stdlib_module_names

@@ -7,10 +7,10 @@ from collections import Counter
 from types import CellType
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem._graph import type_name
+from safemem._graph import class_of, type_name
 from safemem.leaks.benign import is_bounded, is_mirror, is_of_tool, is_weak_table
-from safemem.leaks.census import referents_of
 from safemem.leaks.fixes import KIND_OF, fix_for
+from safemem.leaks.heap import referents_of
 from safemem.leaks.names import describe, edges_along
 from safemem.leaks.patterns import Finding, is_of_program, pattern_of
 from safemem.leaks.report import Edge, Leak, RetentionPath
@@ -158,8 +158,8 @@ def _samples_of(evidence: Evidence, swelling: dict[int, int]) -> list[Any]:
     """Return some new objects of each type of which there are ever more, those of the program's classes first."""
     by_type: dict[int, list[Any]] = {}
     for obj in evidence.new.values():
-        if id(type(obj)) in swelling:
-            by_type.setdefault(id(type(obj)), []).append(obj)
+        if id(class_of(obj)) in swelling:
+            by_type.setdefault(id(class_of(obj)), []).append(obj)
     rows = sorted(by_type.values(), key=lambda row: not is_of_program(row[0]))[:_TYPES]
     return [obj for row in rows for obj in row[-_SAMPLES:]]
 
@@ -232,13 +232,13 @@ def _next_like(head: Any, swelling: dict[int, int]) -> Any:
         below: list[Any] = []
         for obj in level:
             for other in referents_of(obj)[:50]:
-                if other is not head and type(other) is type(head):
+                if other is not head and class_of(other) is type(head):
                     return other
                 if (
-                    id(type(other)) in swelling
-                    or type(other) is tuple
-                    or type(other) is CellType
-                    or (type(other) is dict and len(other) <= _FEW)
+                    id(class_of(other)) in swelling
+                    or class_of(other) is tuple
+                    or class_of(other) is CellType
+                    or (class_of(other) is dict and len(other) <= _FEW)
                 ):
                     below.append(other)
         level = below[:50]

@@ -10,8 +10,10 @@ __all__ = ["KIND_OF", "fix_for"]
 _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     "lru method": (
         "cache",
-        "the cache has no bound and keeps every instance that the method was called on: use safemem.cached, which keeps a cache for each instance"
-        " and holds it weakly, or safemem.cached_property",
+        (
+            "the cache has no bound and keeps every instance that the method was called on: use safemem.cached, which keeps a cache for each instance"
+            " and holds it weakly, or safemem.cached_property"
+        ),
     ),
     "lru": (
         "cache",
@@ -23,19 +25,25 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "dict": (
         "growth",
-        "give it a bound or a lifetime: safemem.LRUCache(maxsize=...) or safemem.TTLCache(maxsize=..., ttl=...) in place of the dict; if its values"
-        " live elsewhere, safemem.WeakRegistry or safemem.WeakCache; if its keys are objects, safemem.WeakIdentityDict; or delete entries when they"
-        " are done with",
+        (
+            "give it a bound or a lifetime: safemem.LRUCache(maxsize=...) or safemem.TTLCache(maxsize=..., ttl=...) in place of the dict; if its values"
+            " live elsewhere, safemem.WeakRegistry or safemem.WeakCache; if its keys are objects, safemem.WeakIdentityDict; or delete entries when they"
+            " are done with"
+        ),
     ),
     "list": (
         "growth",
-        "take out what is done with, or give it a bound: collections.deque(maxlen=...) in place of the list; if it only looks objects up that live"
-        " elsewhere, safemem.WeakRegistry or safemem.WeakIdentitySet",
+        (
+            "take out what is done with, or give it a bound: collections.deque(maxlen=...) in place of the list; if it only looks objects up that live"
+            " elsewhere, safemem.WeakRegistry or safemem.WeakIdentitySet"
+        ),
     ),
     "set": (
         "growth",
-        "discard what is done with; if its members live elsewhere, safemem.WeakIdentitySet in place of the set; to remember the latest only,"
-        " safemem.LRUCache(maxsize=...) or safemem.TTLCache(maxsize=..., ttl=...)",
+        (
+            "discard what is done with; if its members live elsewhere, safemem.WeakIdentitySet in place of the set; to remember the latest only,"
+            " safemem.LRUCache(maxsize=...) or safemem.TTLCache(maxsize=..., ttl=...)"
+        ),
     ),
     "deque": ("growth", "give it a bound, collections.deque(maxlen=...), or see to it that somebody takes out what is put in"),
     "queue": ("growth", "nobody takes out what is put in: start the consumer, or give the queue a bound (queue.Queue(maxsize=...))"),
@@ -53,8 +61,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "chain": (
         "growth",
-        "each object made refers to the one before, so the latest keeps all: cut the reference to the former one when it is no longer needed, or"
-        " hold it weakly with safemem.WeakAttr",
+        (
+            "each object made refers to the one before, so the latest keeps all: cut the reference to the former one when it is no longer needed, or"
+            " hold it weakly with safemem.WeakAttr"
+        ),
     ),
     "wrapped": (
         "closure",
@@ -62,13 +72,17 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "dead references": (
         "growth",
-        "the objects are gone, the weak references to them are not: use safemem.WeakRegistry, safemem.WeakIdentitySet or safemem.Signal, which forget"
-        " what is dead",
+        (
+            "the objects are gone, the weak references to them are not: use safemem.WeakRegistry, safemem.WeakIdentitySet or safemem.Signal, which forget"
+            " what is dead"
+        ),
     ),
     "weak keys": (
         "growth",
-        "the values of a WeakKeyDictionary refer to their keys, so no key ever dies: keep the data on the object itself, in safemem.WeakIdentityDict"
-        " with values that do not refer back (safemem.WeakAttr)",
+        (
+            "the values of a WeakKeyDictionary refer to their keys, so no key ever dies: keep the data on the object itself, in safemem.WeakIdentityDict"
+            " with values that do not refer back (safemem.WeakAttr)"
+        ),
     ),
     "class": (
         "growth",
@@ -80,18 +94,24 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "closure": (
         "closure",
-        "the function keeps the variables it uses: pass what it needs as arguments, hold what it uses weakly (safemem.weak_callback), bound what"
-        " it collects (safemem.LRUCache), or drop the function when it is done with",
+        (
+            "the function keeps the variables it uses: pass what it needs as arguments, hold what it uses weakly (safemem.weak_callback), bound what"
+            " it collects (safemem.LRUCache), or drop the function when it is done with"
+        ),
     ),
     "closures": (
         "closure",
-        "the functions keep the variables they use: connect them to a safemem.Signal and end the connection (with signal.connect(...)), register"
-        " a safemem.weak_callback or weak_partial in their place, or remove them when they are done with",
+        (
+            "the functions keep the variables they use: connect them to a safemem.Signal and end the connection (with signal.connect(...)), register"
+            " a safemem.weak_callback or weak_partial in their place, or remove them when they are done with"
+        ),
     ),
     "default": (
         "growth",
-        "a default argument is one object for all calls: write None as the default and make the object in the function, or bound it"
-        " (safemem.LRUCache(maxsize=...))",
+        (
+            "a default argument is one object for all calls: write None as the default and make the object in the function, or bound it"
+            " (safemem.LRUCache(maxsize=...))"
+        ),
     ),
     "function attribute": (
         "growth",
@@ -99,18 +119,24 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "listener": (
         "listener",
-        "who subscribes is never unsubscribed: use a safemem.Signal, which holds bound methods weakly, or register a safemem.weak_callback; or keep"
-        " the safemem.Connection and disconnect",
+        (
+            "who subscribes is never unsubscribed: use a safemem.Signal, which holds bound methods weakly, or register a safemem.weak_callback; or keep"
+            " the safemem.Connection and disconnect"
+        ),
     ),
     "atexit": (
         "listener",
-        "an exit handler keeps what it refers to until the program ends: use safemem.finalize(obj, func, ...), which goes with the object, or"
-        " atexit.unregister",
+        (
+            "an exit handler keeps what it refers to until the program ends: use safemem.finalize(obj, func, ...), which goes with the object, or"
+            " atexit.unregister"
+        ),
     ),
     "finalize": (
         "listener",
-        "the finaliser's function or arguments keep the object alive that it waits for: use safemem.finalize, which refuses that, and pass what is"
-        " to be closed, not the object; or detach it",
+        (
+            "the finaliser's function or arguments keep the object alive that it waits for: use safemem.finalize, which refuses that, and pass what is"
+            " to be closed, not the object; or detach it"
+        ),
     ),
     "interpreter callbacks": (
         "listener",
@@ -118,8 +144,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "handler": (
         "listener",
-        "each call adds a handler and none is removed: configure logging once, or remove and close it: ResourceScope().callback(logger.removeHandler,"
-        " handler)",
+        (
+            "each call adds a handler and none is removed: configure logging once, or remove and close it: ResourceScope().callback(logger.removeHandler,"
+            " handler)"
+        ),
     ),
     "logger": (
         "growth",
@@ -135,8 +163,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "suspended": (
         "frame",
-        "a suspended generator or coroutine keeps its frame and all its variables: close it (generator.close(), contextlib.closing), or run it to"
-        " its end",
+        (
+            "a suspended generator or coroutine keeps its frame and all its variables: close it (generator.close(), contextlib.closing), or run it to"
+            " its end"
+        ),
     ),
     "frame": (
         "frame",
@@ -144,8 +174,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "running": (
         "frame",
-        "the variable of a function that never returns grows: move the body of the loop to a function of its own, or bound what it collects"
-        " (collections.deque(maxlen=...), safemem.LRUCache)",
+        (
+            "the variable of a function that never returns grows: move the body of the loop to a function of its own, or bound what it collects"
+            " (collections.deque(maxlen=...), safemem.LRUCache)"
+        ),
     ),
     "trace": (
         "frame",
@@ -153,8 +185,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "thread local": (
         "thread",
-        "a thread of a pool never ends, and its thread-local data does not either: delete it at the end of each task, keep it in a bounded"
-        " safemem.LRUCache, or use a contextvars.ContextVar and reset it",
+        (
+            "a thread of a pool never ends, and its thread-local data does not either: delete it at the end of each task, keep it in a bounded"
+            " safemem.LRUCache, or use a contextvars.ContextVar and reset it"
+        ),
     ),
     "context": (
         "growth",
@@ -162,8 +196,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "task": (
         "event_loop",
-        "the tasks are never finished or never taken out: use asyncio.TaskGroup, or remove each when it is done (task.add_done_callback(tasks.discard));"
-        " safemem.WeakIdentitySet forgets them by itself",
+        (
+            "the tasks are never finished or never taken out: use asyncio.TaskGroup, or remove each when it is done (task.add_done_callback(tasks.discard));"
+            " safemem.WeakIdentitySet forgets them by itself"
+        ),
     ),
     "thread": (
         "thread",
@@ -186,13 +222,17 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     "loops": ("event_loop", "each loop keeps its selector and its sockets: asyncio.run(...), or loop.close() in a finally block"),
     "native": (
         "native",
-        "code in C took a reference and never gave it back: close what wraps it (safemem.managed), run the call in a process of its own"
-        " (safemem.run_isolated), and tell those who wrote it",
+        (
+            "code in C took a reference and never gave it back: close what wraps it (safemem.managed), run the call in a process of its own"
+            " (safemem.run_isolated), and tell those who wrote it"
+        ),
     ),
     "cycle": (
         "cycle",
-        "let the way back be weak: safemem.WeakAttr or weak_fields for the attribute, safemem.TreeNode for parents and children,"
-        " safemem.Disposable to cut it when the object is closed",
+        (
+            "let the way back be weak: safemem.WeakAttr or weak_fields for the attribute, safemem.TreeNode for parents and children,"
+            " safemem.Disposable to cut it when the object is closed"
+        ),
     ),
     "cycle of exception": (
         "cycle",
@@ -200,18 +240,24 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "cycle of method": (
         "cycle",
-        "the object holds a method or function that refers to the object: store safemem.weak_callback(method) or safemem.weak_partial, connect it to"
-        " a safemem.Signal, or safemem.WeakAttr for the way back",
+        (
+            "the object holds a method or function that refers to the object: store safemem.weak_callback(method) or safemem.weak_partial, connect it to"
+            " a safemem.Signal, or safemem.WeakAttr for the way back"
+        ),
     ),
     "cycle of closure": (
         "cycle",
-        "the function refers to itself or its owner through its closure: safemem.weak_callback, a method in place of the nested function, or pass it"
-        " what it needs; safemem.WeakAttr for a way back",
+        (
+            "the function refers to itself or its owner through its closure: safemem.weak_callback, a method in place of the nested function, or pass it"
+            " what it needs; safemem.WeakAttr for a way back"
+        ),
     ),
     "watched": (
         "growth",
-        "it should be gone and is not: drop the reference that is named, or make it weak (safemem.WeakAttr, safemem.weak_callback,"
-        " safemem.WeakIdentityDict)",
+        (
+            "it should be gone and is not: drop the reference that is named, or make it weak (safemem.WeakAttr, safemem.weak_callback,"
+            " safemem.WeakIdentityDict)"
+        ),
     ),
 }
 

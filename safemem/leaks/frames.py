@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from safemem._graph import class_of
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -12,6 +14,7 @@ __all__ = ["is_ours", "locals_of", "place_of", "running_frames"]
 
 _OURS: Final = ("safemem.leaks", "safemem.pytest_plugin", "safemem.cli", "safemem.__main__")
 _OPTIMIZED: Final = 0x1
+_get: Final[Any] = vars(dict)["get"]
 
 
 def locals_of(frame: FrameType) -> dict[Any, Any]:
@@ -21,7 +24,7 @@ def locals_of(frame: FrameType) -> dict[Any, Any]:
     """
     space: Any = frame.f_locals
     found: dict[Any, Any] = dict(space)
-    if type(space) is dict and frame.f_code.co_flags & _OPTIMIZED and sys.getrefcount(space) <= _OWN_REFERENCES:
+    if class_of(space) is dict and frame.f_code.co_flags & _OPTIMIZED and sys.getrefcount(space) <= _OWN_REFERENCES:
         space.clear()  # pyright: ignore[reportUnknownMemberType]
     return found
 
@@ -46,8 +49,8 @@ def running_frames() -> list[tuple[int, FrameType]]:
 
 def is_ours(frame: FrameType) -> bool:
     """Whether it is the audit that runs in a frame."""
-    name: Any = dict.get(frame.f_globals, "__name__")
-    return type(name) is str and name.startswith(_OURS)
+    name: Any = _get(frame.f_globals, "__name__")
+    return class_of(name) is str and bool(name.startswith(_OURS))
 
 
 def place_of(frame: FrameType) -> str:

@@ -6,8 +6,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from safemem.core import NATIVE, _heap
+from safemem.core._heap import referents_of
 
-__all__ = ["Table", "census", "find_paths"]
+__all__ = ["Table", "census", "find_paths", "referents_of"]
 
 if TYPE_CHECKING:
     from safemem.core._heap import Table, census, find_paths

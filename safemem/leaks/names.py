@@ -5,10 +5,10 @@ from __future__ import annotations
 import _thread
 import functools
 import sys
-from types import BuiltinFunctionType, CellType, CodeType, FrameType, FunctionType, MethodType, TracebackType
+from types import BuiltinFunctionType, CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem._graph import attributes_of, edges, mro_of, namespace_of, type_name
+from safemem._graph import attributes_of, class_of, edges, mro_of, namespace_of, type_name
 from safemem.leaks.frames import locals_of, place_of
 from safemem.leaks.report import Edge
 from safemem.leaks.roots import Root, is_module
@@ -22,18 +22,19 @@ _LRU: Final = type(functools.lru_cache(lambda: None))
 _qualname: Final[Any] = type.__dict__["__qualname__"].__get__
 _items: Any = vars(dict)["items"]
 _get: Any = vars(dict)["get"]
-_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in (dict, list, set, frozenset, tuple)}
+_COUNTED: Final[tuple[Any, ...]] = (dict, list, set, frozenset, tuple)
+_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in _COUNTED}
 _READABLE: Final = {*map(id, (str, bytes, int, float, bool, type(None)))}
 
 
 def is_class(obj: object) -> bool:
     """Whether an object is a class, whatever it says."""
-    return any(base is type for base in mro_of(type(obj)))
+    return any(base is type for base in mro_of(class_of(obj)))
 
 
 def describe(obj: Any) -> str:
     """Return a few words for an object: what it is, and its name if it has one of the interpreter's own."""
-    kind = type(obj)
+    kind = class_of(obj)
     if kind is FunctionType or kind is BuiltinFunctionType:
         return f"function {obj.__qualname__}"
     if kind is MethodType:
@@ -48,14 +49,14 @@ def describe(obj: Any) -> str:
         return f"class {_qualname(obj)}"
     if is_module(obj):
         name = _get(attributes_of_module(obj), "__name__")
-        return f"module {name}" if type(name) is str else "module"
+        return f"module {name}" if class_of(name) is str else "module"
     length = _LENGTHS.get(id(kind))
     return type_name(obj) if length is None else f"{type_name(obj)} of {length(obj)}"
 
 
 def _describe_method(obj: Any) -> str:
     func = obj.__func__
-    name = func.__qualname__ if type(func) is FunctionType else type_name(func)
+    name = func.__qualname__ if class_of(func) is FunctionType else type_name(func)
     return f"method {name}"
 
 
@@ -63,29 +64,29 @@ def _describe_lru(obj: Any) -> str:
     name = _get(attributes_of(obj) or {}, "__qualname__")
     bound = lru_bound(obj)
     words = ", unbounded" if bound == 0 else f", maxsize={bound}"
-    return f"lru_cache of {name}{words}" if type(name) is str else f"lru_cache{words}"
+    return f"lru_cache of {name}{words}" if class_of(name) is str else f"lru_cache{words}"
 
 
 def lru_bound(obj: Any) -> int | None:
     """Return the bound of a `functools.lru_cache`, 0 if it has none; None for everything else."""
-    if type(obj) is not _LRU:
+    if class_of(obj) is not _LRU:
         return None
     parameters = _get(attributes_of(obj) or {}, "cache_parameters")
-    if type(parameters) is not FunctionType or parameters.__module__ != "functools":
+    if class_of(parameters) is not FunctionType or parameters.__module__ != "functools":
         return 0
     found = parameters()["maxsize"]
-    return found if type(found) is int else 0
+    return found if class_of(found) is int else 0
 
 
 def attributes_of_module(module: Any) -> dict[Any, Any]:
     """Return the dict of a module's attributes, whatever its class says."""
-    space: Any = vars(type(sys))["__dict__"].__get__(module)
-    return space if type(space) is dict else {}
+    space: Any = vars(ModuleType)["__dict__"].__get__(module)
+    return space if class_of(space) is dict else {}
 
 
 def key_words(key: Any) -> str:
     """Write a key of a dict: as it is if it is a plain value, else by its type."""
-    text = repr(key) if id(type(key)) in _READABLE else f"<{type_name(key)}>"
+    text = repr(key) if id(class_of(key)) in _READABLE else f"<{type_name(key)}>"
     return f"{text[:60]}..." if len(text) > 60 else text
 
 
@@ -123,13 +124,14 @@ def _canonical(nodes: list[Any]) -> tuple[int, Edge] | None:
         obj = nodes[place]
         if is_class(obj):
             space = namespace_of(obj)
-            module, name = space.get("__module__"), _qualname(obj)
-        elif type(obj) is FunctionType:
+            module: Any = space.get("__module__")
+            name: Any = _qualname(obj)
+        elif class_of(obj) is FunctionType:
             module, name = obj.__module__, obj.__qualname__
         else:
             continue
-        holder = sys.modules.get(module) if type(module) is str else None
-        if holder is None or not is_module(holder) or type(name) is not str:
+        holder: Any = sys.modules.get(module) if class_of(module) is str else None
+        if holder is None or not is_module(holder) or class_of(name) is not str:
             continue
         if _get(attributes_of_module(holder), name) is obj:
             return place, Edge(f"module {module}", f".{name}", describe(obj))
@@ -164,12 +166,12 @@ def _edges(obj: Any) -> Iterator[tuple[str, Any]]:
 def _attribute(space: Any, value: Any) -> str:
     for key, other in [*_items(space)]:
         if other is value:
-            return f".{key}" if type(key) is str else f"[{key_words(key)}]"
+            return f".{key}" if class_of(key) is str else f"[{key_words(key)}]"
     return ".__dict__ key"
 
 
 def _by_kind(obj: Any, rest: list[Any]) -> tuple[str, int] | None:
-    kind = type(obj)
+    kind = class_of(obj)
     if kind is dict:
         return _in_dict(obj, rest[0]), 1
     if kind is FunctionType:
@@ -178,7 +180,7 @@ def _by_kind(obj: Any, rest: list[Any]) -> tuple[str, int] | None:
         return (f" {describe(obj)}.__self__" if obj.__self__ is rest[0] else ".__func__"), 1
     if kind is FrameType:
         return f" frame of {place_of(obj)}, {_in_variables(locals_of(obj), rest[0]).strip()}", 1
-    if type(rest[0]) is TracebackType and len(rest) > 1:
+    if class_of(rest[0]) is TracebackType and len(rest) > 1:
         return _in_traceback(obj, rest)
     if kind is CellType:
         return " variable of a closure", 1
@@ -188,7 +190,7 @@ def _by_kind(obj: Any, rest: list[Any]) -> tuple[str, int] | None:
         return _attribute(rest[0], rest[1]), 2
     if is_class(obj):
         return _in_class(obj, rest)
-    if _is_thread_local(obj) and type(rest[0]) is dict:
+    if _is_thread_local(obj) and class_of(rest[0]) is dict:
         return _in_thread_local(rest)
     prefix = _SUSPENDED.get(type_name(obj))
     if prefix is not None:
@@ -203,12 +205,12 @@ _SUSPENDED: Final = {"generator": "gi", "coroutine": "cr", "async_generator": "a
 
 def _in_traceback(obj: Any, rest: list[Any]) -> tuple[str, int]:
     """Go through a traceback at once, to the variable of the frame that matters."""
-    start = "" if type(obj) is TracebackType else ".__traceback__"
-    used = next((place for place, other in enumerate(rest) if type(other) is not TracebackType), len(rest))
+    start = "" if class_of(obj) is TracebackType else ".__traceback__"
+    used = next((place for place, other in enumerate(rest) if class_of(other) is not TracebackType), len(rest))
     if used >= len(rest):
         return f"{start or '.tb_next'}", len(rest)
     frame = rest[used]
-    if type(frame) is not FrameType or used + 1 >= len(rest):
+    if class_of(frame) is not FrameType or used + 1 >= len(rest):
         return f"{start} -> {describe(frame)}", used + 1
     return f"{start} -> {describe(frame)}, {_in_variables(locals_of(frame), rest[used + 1]).strip()}", used + 2
 
@@ -227,7 +229,7 @@ def _in_variables(variables: dict[Any, Any], other: Any) -> str:
     for name, value in variables.items():
         if value is other:
             return f" local {name!r}"
-        if type(value) is CellType and _content(value) is other:
+        if class_of(value) is CellType and _content(value) is other:
             return f" local {name!r}"
     return " a value in use"
 
@@ -270,20 +272,20 @@ def _parameter(obj: Any, defaults: tuple[Any, ...], value: Any) -> str:
 
 
 def _is_thread_local(obj: Any) -> bool:
-    return any(base is _thread._local for base in mro_of(type(obj)))
+    return any(base is _thread._local for base in mro_of(class_of(obj)))
 
 
 def _in_thread_local(rest: list[Any]) -> tuple[str, int]:
-    if len(rest) > 2 and type(rest[1]) is dict:  # all threads' dicts are in one
+    if len(rest) > 2 and class_of(rest[1]) is dict:  # all threads' dicts are in one
         return f" attribute {_attribute(rest[1], rest[2])} of one thread", 3
-    if len(rest) > 1 and any(value is rest[1] for _, value in [*_items(rest[0])]) and type(rest[1]) is not dict:
+    if len(rest) > 1 and any(value is rest[1] for _, value in [*_items(rest[0])]) and class_of(rest[1]) is not dict:
         return f" attribute {_attribute(rest[0], rest[1])} of this thread", 2
     return (" attributes of one thread", 2) if len(rest) > 1 else (" attributes of all threads", 1)
 
 
 def _in_lru(rest: list[Any]) -> tuple[str, int]:
-    if type(rest[0]) is not dict or len(rest) < 2:
-        return " its cache" if type(rest[0]) is dict else " the function", 1
+    if class_of(rest[0]) is not dict or len(rest) < 2:
+        return " its cache" if class_of(rest[0]) is dict else " the function", 1
     for key, value in [*_items(rest[0])]:
         if key is rest[1]:
             return " the arguments of a cached call", 2
@@ -293,10 +295,10 @@ def _in_lru(rest: list[Any]) -> tuple[str, int]:
 
 
 def _in_class(obj: Any, rest: list[Any]) -> tuple[str, int]:
-    if type(rest[0]) is dict and len(rest) > 1:
+    if class_of(rest[0]) is dict and len(rest) > 1:
         for key, value in namespace_of(obj).items():
             if value is rest[1]:
-                return (f".{key}" if type(key) is str else " a key"), 2
+                return (f".{key}" if class_of(key) is str else " a key"), 2
     for name in ("__mro__", "__bases__", "__base__"):
         if type.__dict__[name].__get__(obj) is rest[0]:
             return f".{name}", 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import sys
 from types import FrameType, FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from safemem._graph import mro_of, type_name
+from safemem._graph import class_of, mro_of, type_name
+from safemem.leaks.heap import referents_of
 from safemem.leaks.names import is_class, lru_bound
 from safemem.leaks.walk import ATEXIT, CALLBACKS, CONTEXT, NATIVE
 
@@ -36,13 +36,13 @@ class Finding(NamedTuple):
 
 def class_names(obj: Any) -> set[str]:
     """Return the full names of the classes that an object is an instance of, as they were given."""
-    return {f"{_module(base)}.{_qualname(base)}" for base in mro_of(type(obj))}
+    return {f"{_module(base)}.{_qualname(base)}" for base in mro_of(class_of(obj))}
 
 
 def module_of(obj: Any) -> str:
     """Return the name of the module that an object's class says it is from; "" if it does not say."""
     module = _module(type(obj))
-    return module if type(module) is str else ""
+    return module if class_of(module) is str else ""
 
 
 _BY_CLASS: Final = (
@@ -59,6 +59,7 @@ _BY_CLASS: Final = (
     ("suspended", {"builtins.generator", "builtins.coroutine", "builtins.async_generator"}),
     ("views", {"builtins.memoryview"}),
 )
+_ITERATORS: Final[dict[int, Any]] = {id(list): vars(list)["__iter__"], id(tuple): vars(tuple)["__iter__"]}
 _LISTENING: Final = re.compile(r"listener|handler|callback|receiver|observer|subscri|hook|signal|slot|watcher|on_", re.IGNORECASE)
 _CALLABLE: Final = {"function", "method", "partial", "builtin_function_or_method", "partialmethod"}
 _WEAK: Final = {"ReferenceType", "weakref", "WeakMethod", "KeyedRef", "weakproxy", "weakcallableproxy"}
@@ -105,10 +106,10 @@ def _of_way(found: Finding) -> str | None:
 def _is_key_of_instance(element: Any) -> bool:
     """Whether the key of a cached call has an instance of a class of the program's in front."""
     first = element
-    for base in mro_of(type(element)):
-        if base is list or base is tuple:
-            items = [*base.__iter__(element)]
-            first = items[0] if items else None
+    for base in mro_of(class_of(element)):
+        reader = _ITERATORS.get(id(base))
+        if reader is not None:
+            first = next(reader(element), None)
             break
     return first is not None and is_of_program(first)
 
@@ -125,9 +126,9 @@ def _of_elements(found: Finding) -> str | None:
         return None
     inner = [*elements, *_inside(elements)]
     names = [class_names(element) for element in inner]
-    if any("builtins.BaseException" in each for each in names) or any(type(element) is TracebackType for element in inner):
+    if any("builtins.BaseException" in each for each in names) or any(class_of(element) is TracebackType for element in inner):
         return "exception"
-    if any(type(element) is FrameType for element in inner):
+    if any(class_of(element) is FrameType for element in inner):
         return "frame"
     for pattern, classes in _BY_CLASS:
         if any(classes & each for each in names):
@@ -146,16 +147,16 @@ def _of_elements(found: Finding) -> str | None:
 def _inside(elements: list[Any]) -> Iterable[Any]:
     """Return what plain tuples and lists among the elements are made of: pairs, entries, records."""
     for element in elements[:20]:
-        if (type(element) is tuple or type(element) is list) and len(element) <= 16:
+        if (class_of(element) is tuple or class_of(element) is list) and len(element) <= 16:
             yield from element
-        elif type(element) is dict and len(element) <= 16:
+        elif class_of(element) is dict and len(element) <= 16:
             yield from element.values()
         elif is_of_program(element):
-            yield from filter(_has_traceback, gc.get_referents(element)[:50])
+            yield from filter(_has_traceback, referents_of(element)[:50])
 
 
 def _has_traceback(obj: Any) -> bool:
-    if not any(base is BaseException for base in mro_of(type(obj))):
+    if not any(base is BaseException for base in mro_of(class_of(obj))):
         return False
     return vars(BaseException)["__traceback__"].__get__(obj) is not None
 
@@ -166,8 +167,8 @@ def _is_view(obj: Any) -> bool:
 
 def _of_callables(found: Finding, elements: list[Any]) -> str:
     path = "".join(_labels(found)) + found.way.root.source
-    has_closure = any(type(element) is FunctionType and element.__closure__ for element in elements)
-    bound = any(type(element) is MethodType for element in elements)
+    has_closure = any(class_of(element) is FunctionType and element.__closure__ for element in elements)
+    bound = any(class_of(element) is MethodType for element in elements)
     return "closures" if has_closure and not bound and not _LISTENING.search(path) else "listener"
 
 
@@ -190,9 +191,10 @@ def _of_path(found: Finding) -> str | None:
         return "running"
     if (
         len(nodes) > 2
-        and type(nodes[-1]) is not FunctionType
+        and class_of(nodes[-1]) is not FunctionType
         and any(
-            type(node) is FunctionType and place + 2 < len(nodes) and nodes[place + 1] is node.__dict__ for place, node in enumerate(nodes)
+            class_of(node) is FunctionType and place + 2 < len(nodes) and nodes[place + 1] is node.__dict__
+            for place, node in enumerate(nodes)
         )
     ):
         return "function attribute"
@@ -214,7 +216,7 @@ def _of_container(found: Finding) -> str:
         return "set"
     if bases & {"list", "tuple"}:
         return "list"
-    if type(found.grows) is dict and _is_namespace(found):
+    if class_of(found.grows) is dict and _is_namespace(found):
         return "namespace"
     return "dict" if "dict" in bases else "namespace" if not bases & {"SimpleQueue"} else "queue"
 
@@ -223,4 +225,4 @@ def _is_namespace(found: Finding) -> bool:
     """Whether the dict is that of an object's attributes, or of a module's or class's names."""
     if len(found.way.nodes) < 2 or not found.edges:
         return False
-    return found.edges[-1].label in {".__dict__", " inside"} and type(found.way.nodes[-2]) is not dict
+    return found.edges[-1].label in {".__dict__", " inside"} and class_of(found.way.nodes[-2]) is not dict

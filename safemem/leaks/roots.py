@@ -7,7 +7,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from safemem._graph import attributes_of, mro_of
+from safemem._graph import attributes_of, class_of, mro_of
 from safemem.leaks.frames import locals_of, running_frames
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ _TOOLS: Final = (
     "bdb",
     "safemem.leaks",
 )
+
+_get: Final[Any] = vars(dict)["get"]
 
 
 class Root(NamedTuple):
@@ -80,8 +82,9 @@ def _modules() -> tuple[list[Root], list[Root], list[Root]]:
     program: list[Root] = []
     standard: list[Root] = []
     tools: list[Root] = []
-    for name, module in list(sys.modules.items()):
-        if type(name) is not str or module is None:
+    listed: dict[Any, Any] = dict(sys.modules)
+    for name, module in listed.items():
+        if class_of(name) is not str or module is None:
             continue
         root = Root(module, f"module {name}")
         if is_tool(name):
@@ -116,7 +119,7 @@ _HOOKS: Final = ("sys.gettrace", "sys.getprofile")
 def _handled() -> list[Any]:
     found: list[Any] = []
     for value in sys._current_exceptions().values():
-        exception: Any = value[1] if type(value) is tuple else value  # a triple until 3.11
+        exception: Any = value[1] if class_of(value) is tuple else value  # a triple until 3.11
         if exception is not None:
             found.append(exception)
     return found
@@ -125,8 +128,8 @@ def _handled() -> list[Any]:
 def _locals(frames: list[tuple[int, FrameType]], *, tools: bool) -> Iterator[Root]:
     """Yield the variables of running functions, those of tools or all others."""
     for number, frame in frames:
-        name: Any = dict.get(frame.f_globals, "__name__")
-        if (type(name) is str and is_tool(name)) is not tools:
+        name: Any = _get(frame.f_globals, "__name__")
+        if (class_of(name) is str and is_tool(name)) is not tools:
             continue
         if frame.f_trace is not None:
             yield Root(frame.f_trace, f"the tracing function of {_running(number, frame)}")
@@ -144,13 +147,15 @@ def _running(number: int, frame: FrameType) -> str:
 def _thread_name(number: int) -> str | None:
     """Return the name of a thread, None for the main thread and those without a name."""
     threading: Any = sys.modules.get("threading")
-    thread = None if threading is None else threading._active.get(number)
+    if threading is None:
+        return None
+    thread: Any = threading._active.get(number)
     if thread is None or thread is threading._main_thread:
         return None
     name = (attributes_of(thread) or {}).get("_name")
-    return name if type(name) is str else None
+    return name if class_of(name) is str else None
 
 
 def is_module(obj: object) -> bool:
     """Whether an object is a module, whatever it says."""
-    return any(base is ModuleType for base in mro_of(type(obj)))
+    return any(base is ModuleType for base in mro_of(class_of(obj)))

@@ -6,11 +6,12 @@ import gc
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
+from safemem._graph import class_of
 from safemem.leaks.census import Suspect
 from safemem.leaks.circles import circles_left
 from safemem.leaks.evidence import Evidence
 from safemem.leaks.findings import findings_of_audit
-from safemem.leaks.heap import census
+from safemem.leaks.heap import census, referents_of
 from safemem.leaks.openings import opened_since
 from safemem.leaks.probes import snapshot
 from safemem.leaks.report import LeakReport
@@ -56,7 +57,7 @@ class Audit:
     __slots__ = ("_before", "_lengths", "_looks", "_next", "_running", "_streaks", "_table", "_traces", "_tracing", "report")
 
     def __init__(self, trace: bool = False) -> None:
-        if type(trace) is not bool:
+        if class_of(trace) is not bool:
             msg = f"trace must be a bool, got {trace!r}"
             raise TypeError(msg)
         self._tracing = trace
@@ -80,7 +81,7 @@ class Audit:
         objects = gc.get_objects()
         self._table = census(objects)[0]
         self._lengths = {
-            id(obj): len(gc.get_referents(obj)) for obj in objects if type(obj) is dict or type(obj) is list or type(obj) is set
+            id(obj): len(referents_of(obj)) for obj in objects if class_of(obj) is dict or class_of(obj) is list or class_of(obj) is set
         }
         objects.clear()
         self._streaks: dict[int, int] = {}  # by address: looks in a row at which it had grown
@@ -130,7 +131,7 @@ class Audit:
             self.look()
             self._running = False
             leaks += opened_since(self._before)
-            leaks += self._grown({leak.kind for leak in leaks})
+            leaks += self._grown()
             leaks += overdue()
         finally:
             self._running = False
@@ -147,7 +148,7 @@ class Audit:
         self._traces = False
         tracemalloc.stop()
 
-    def _grown(self, opened: set[str]) -> list[Leak]:
+    def _grown(self) -> list[Leak]:
         """Return the containers that were growing at every look, up to the last."""
         least = min(_LOOKS, self._looks)
         objects = gc.get_objects()

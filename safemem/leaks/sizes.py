@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from safemem._graph import mro_of, namespace_of
+from safemem._graph import class_of, mro_of, namespace_of
 
 __all__ = ["own_size"]
 
@@ -20,7 +20,7 @@ def own_size(obj: Any) -> int:
     >>> own_size("abc") == "abc".__sizeof__()
     True
     """
-    cls = type(obj)
+    cls = class_of(obj)
     header = _HEADER if _flags(cls) & _HAS_GC else 0
     for base in mro_of(cls):
         if _flags(base) & _HEAP_TYPE:

@@ -8,7 +8,7 @@ from contextvars import Context
 from types import FrameType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem._graph import mro_of, type_name
+from safemem._graph import class_of, mro_of, type_name
 from safemem.leaks.frames import is_ours
 from safemem.leaks.heap import find_paths
 from safemem.leaks.names import edges_along
@@ -84,7 +84,7 @@ def _way_from_behind(target: Any, roots: Roots, avoid: list[Any]) -> Way | None:
 
 
 def _is_our_frame(obj: Any) -> bool:
-    return type(obj) is FrameType and is_ours(obj)
+    return class_of(obj) is FrameType and is_ours(obj)
 
 
 def _way_from_unseen(nodes: list[Any], roots: Roots) -> Way | None:
@@ -106,15 +106,15 @@ _LABELS: Final = {ATEXIT: " callback"}
 
 def is_callable_object(obj: Any) -> bool:
     """Whether an object is a function, a method or a partial."""
-    return type(obj) is FunctionType or type(obj) is MethodType or type_name(obj) in {"partial", "builtin_function_or_method"}
+    return class_of(obj) is FunctionType or class_of(obj) is MethodType or type_name(obj) in {"partial", "builtin_function_or_method"}
 
 
 def _unseen_holder(obj: Any) -> str | None:
     """Say who may hold an object that no other object refers to."""
-    if type(obj) is Context:
+    if class_of(obj) is Context:
         return CONTEXT
-    if type(obj) is list and obj and all(is_callable_object(item) for item in obj):
+    if class_of(obj) is list and obj and all(is_callable_object(item) for item in obj):
         return CALLBACKS
     if is_callable_object(obj) and atexit._ncallbacks():
         return ATEXIT
-    return None if any(base is type for base in mro_of(type(obj))) else NATIVE
+    return None if any(base is type for base in mro_of(class_of(obj))) else NATIVE

@@ -7,7 +7,7 @@ import weakref
 from time import monotonic, sleep
 from typing import Any, Final
 
-from safemem._graph import mro_of, type_name
+from safemem._graph import class_of, mro_of, type_name
 from safemem.leaks.fixes import fix_for
 from safemem.leaks.report import Leak
 from safemem.leaks.walk import in_words, ways_to
@@ -16,7 +16,7 @@ from safemem.leaks.words import signature_of
 __all__ = ["overdue", "watch", "watch_class"]
 
 _SHOWN: Final = 20
-_reference: Final[Any] = weakref.ref.__call__
+_reference: Final[Any] = vars(weakref.ref)["__call__"]
 
 
 class _Watched(weakref.ref):  # type: ignore[type-arg]
@@ -95,13 +95,17 @@ def watch_class(cls: type, reason: str = "") -> None:
     ...
     safemem.LeakError: 1 leak...
     """
-    if not isinstance(cls, type):
-        msg = f"cls must be a class, got {cls!r}"
-        raise TypeError(msg)
+    _check_class(cls)
     _classes[id(cls)] = (weakref.ref(cls), {id(obj): _weak(obj) for obj in _instances(cls)}, reason)
 
 
 watch_class.__module__ = "safemem"
+
+
+def _check_class(cls: Any) -> None:
+    if not isinstance(cls, type):
+        msg = f"cls must be a class, got {cls!r}"
+        raise TypeError(msg)
 
 
 def _instances(cls: type) -> list[Any]:
@@ -109,7 +113,7 @@ def _instances(cls: type) -> list[Any]:
     kinds: dict[int, bool] = {}  # by the address of the class: classes may have a hash of their own
     chosen: list[Any] = []
     for obj in found:
-        kind = type(obj)
+        kind = class_of(obj)
         known = kinds.get(id(kind))
         if known is None:
             known = kinds[id(kind)] = any(base is cls for base in mro_of(kind))
