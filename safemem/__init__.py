@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from safemem.cycles.partials import weak_partial
     from safemem.cycles.tracebacks import strip_traceback
     from safemem.cycles.tree import TreeNode
+    from safemem.leaks.check import check_leaks, no_leaks
+    from safemem.leaks.inspect import why_alive
+    from safemem.leaks.monitor import monitor
+    from safemem.leaks.report import Leak, LeakError, LeakReport, RetentionPath
+    from safemem.leaks.session import Audit
+    from safemem.leaks.watch import watch, watch_class
     from safemem.observers.connection import Connection
     from safemem.observers.observable import Observable
     from safemem.observers.signal import Signal
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncResourceScope",
+    "Audit",
     "CacheStats",
     "Connection",
     "CycleWarning",
@@ -56,10 +63,14 @@ __all__ = [
     "Disposable",
     "IsolationError",
     "LRUCache",
+    "Leak",
+    "LeakError",
+    "LeakReport",
     "Observable",
     "Orphan",
     "RemovalCause",
     "ResourceScope",
+    "RetentionPath",
     "SafememError",
     "Signal",
     "SingleFlight",
@@ -75,6 +86,7 @@ __all__ = [
     "arun_isolated",
     "cached",
     "cached_property",
+    "check_leaks",
     "finalize",
     "list_resources",
     "lru_cache",
@@ -86,28 +98,38 @@ __all__ = [
     "managed_shm",
     "managed_tempdir",
     "managed_tempfile",
+    "monitor",
     "no_cycles",
+    "no_leaks",
     "on_signals",
     "run_isolated",
     "strip_traceback",
     "sweep",
+    "watch",
+    "watch_class",
     "weak_callback",
     "weak_fields",
     "weak_partial",
+    "why_alive",
 ]
 
 
 # Where each of those is that are imported when they are first asked for.
 _LATER = {
     "AsyncResourceScope": "safemem.resources.scope",
+    "Audit": "safemem.leaks.session",
     "CacheStats": "safemem.caches.stats",
     "Connection": "safemem.observers.connection",
     "DeadCallbackError": "safemem.weak.callbacks",
     "Disposable": "safemem.cycles.disposable",
     "IsolationError": "safemem.resources.isolate",
+    "Leak": "safemem.leaks.report",
+    "LeakError": "safemem.leaks.report",
+    "LeakReport": "safemem.leaks.report",
     "Observable": "safemem.observers.observable",
     "Orphan": "safemem.resources.sweep",
     "ResourceScope": "safemem.resources.scope",
+    "RetentionPath": "safemem.leaks.report",
     "Signal": "safemem.observers.signal",
     "TreeNode": "safemem.cycles.tree",
     "WeakAttr": "safemem.cycles.attributes",
@@ -116,6 +138,7 @@ _LATER = {
     "WeakIdentitySet": "safemem.weak.identity",
     "WeakRegistry": "safemem.weak.registry",
     "arun_isolated": "safemem.resources.isolate",
+    "check_leaks": "safemem.leaks.check",
     "list_resources": "safemem.resources.sweep",
     "managed": "safemem.resources.managed",
     "managed_file": "safemem.resources.files",
@@ -124,14 +147,19 @@ _LATER = {
     "managed_shm": "safemem.resources.shm",
     "managed_tempdir": "safemem.resources.temp",
     "managed_tempfile": "safemem.resources.temp",
+    "monitor": "safemem.leaks.monitor",
     "no_cycles": "safemem.cycles.garbage",
+    "no_leaks": "safemem.leaks.check",
     "on_signals": "safemem.resources.signals",
     "run_isolated": "safemem.resources.isolate",
     "strip_traceback": "safemem.cycles.tracebacks",
     "sweep": "safemem.resources.sweep",
+    "watch": "safemem.leaks.watch",
+    "watch_class": "safemem.leaks.watch",
     "weak_callback": "safemem.weak.callbacks",
     "weak_fields": "safemem.cycles.fields",
     "weak_partial": "safemem.cycles.partials",
+    "why_alive": "safemem.leaks.inspect",
 }
 
 

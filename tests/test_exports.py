@@ -6,13 +6,14 @@ import importlib
 import inspect
 import pickle
 import pkgutil
-from types import ModuleType
+from types import MemberDescriptorType, ModuleType
 
 import pytest
 
 import safemem
 
 PUBLIC = {
+    "Audit",
     "AsyncResourceScope",
     "CacheStats",
     "Connection",
@@ -21,10 +22,14 @@ PUBLIC = {
     "Disposable",
     "IsolationError",
     "LRUCache",
+    "Leak",
+    "LeakError",
+    "LeakReport",
     "Observable",
     "Orphan",
     "RemovalCause",
     "ResourceScope",
+    "RetentionPath",
     "SafememError",
     "Signal",
     "SingleFlight",
@@ -40,6 +45,7 @@ PUBLIC = {
     "arun_isolated",
     "cached",
     "cached_property",
+    "check_leaks",
     "finalize",
     "list_resources",
     "lru_cache",
@@ -51,18 +57,29 @@ PUBLIC = {
     "managed_shm",
     "managed_tempdir",
     "managed_tempfile",
+    "monitor",
     "on_signals",
     "run_isolated",
     "strip_traceback",
     "no_cycles",
+    "no_leaks",
     "sweep",
+    "watch",
+    "watch_class",
     "weak_callback",
     "weak_fields",
     "weak_partial",
+    "why_alive",
 }
 
 # Parameters that may be given by position, and those that are keywords.
 SIGNATURES = {
+    "Audit": "trace",
+    "check_leaks": "func *, rounds warmup ignore resources cycles",
+    "no_leaks": "func *, rounds warmup ignore resources cycles",
+    "watch": "obj reason *, grace",
+    "watch_class": "cls reason",
+    "why_alive": "obj",
     "Disposable": "args kwargs",
     "LRUCache": "maxsize getsizeof *, on_remove budget",
     "Observable": "",
@@ -89,6 +106,7 @@ SIGNATURES = {
     "managed_mmap": "path_or_fd *, size access offset flush on_views",
     "managed_tempdir": " *, suffix prefix dir guardian",
     "managed_tempfile": "mode *, suffix prefix dir guardian encoding errors newline buffering",
+    "monitor": "interval *, rss_slope fds threads on_alert exporters timer",
     "on_signals": "signals",
     "run_isolated": "func args kwargs *, memory_limit timeout",
     "arun_isolated": "func args kwargs *, memory_limit timeout",
@@ -103,7 +121,7 @@ SIGNATURES = {
 }
 
 # Classes whose instances the package makes.
-WITHOUT_CALLERS = {"CacheStats", "Connection", "Orphan", "RemovalCause", "WeakCacheStats"}
+WITHOUT_CALLERS = {"CacheStats", "Connection", "Leak", "LeakReport", "Orphan", "RemovalCause", "RetentionPath", "WeakCacheStats"}
 
 # Names that __init__.py binds for its own annotations.
 FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}
@@ -115,12 +133,13 @@ EXCEPTIONS = [name for name in CLASSES if issubclass(getattr(safemem, name), Bas
 
 
 def public_methods() -> list[tuple[str, str]]:
-    """Every public method and property that a class of the package defines or inherits from a class of the package."""
+    """Every public method and property that a class of the package defines or inherits from a class of the package; fields are in its docstring."""
     found = []
     for name in CLASSES:
         for cls in getattr(safemem, name).__mro__:
             if cls.__module__.split(".")[0] == "safemem":
-                found += [(name, attribute) for attribute in vars(cls) if not attribute.startswith("_")]
+                public = [attribute for attribute in vars(cls).items() if not attribute[0].startswith("_")]
+                found += [(name, attribute) for attribute, value in public if type(value) is not MemberDescriptorType]
     return sorted(set(found))
 
 

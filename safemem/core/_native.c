@@ -1,4 +1,4 @@
-/* The native core: the same as in _pure.py, _timed.py, _weak.py, _identity.py, _calling.py, _emission.py and _tree.py, which are the reference.
+/* The native core: the same as in _pure.py, _timed.py, _weak.py, _identity.py, _calling.py, _emission.py, _tree.py and _heap.py, which are the reference.
 
    One translation unit; each header has one idea, and they build on each other from the bottom up:
 
@@ -42,6 +42,7 @@
        moving.h   changes of trees, each in one step
        tree.h     the base type of nodes
        kindred.h  what its properties and methods are made of
+       heap.h     the audit's census and walk
 
    The rules that keep it right, in every function:
 
@@ -56,6 +57,7 @@
 #include "identity.h"
 #include "lru_wrapper.h"
 #include "kindred.h"
+#include "heap.h"
 
 /* A class inherits slots for nothing but methods at a price: the interpreter's fast calls want a descriptor of the very class. */
 static int
@@ -155,6 +157,7 @@ static PyMethodDef native_functions[] = {
     {"rebind", native_rebind, METH_O,
      "rebind($module, cls, /)\n--\n\nGive a direct subclass of a core type descriptors of its own for the methods it inherits; return it."},
     TREE_FUNCTIONS
+    HEAP_FUNCTIONS
     {NULL, NULL, 0, NULL},
 };
 
