@@ -18,7 +18,8 @@ rounds._LONGEST = 8  # nothing in the collection has a bound above that many rou
 def load(path: Path) -> ModuleType:
     """Import one file of the collection."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
