@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from safemem.caches.stats import CacheStats, WeakCacheStats
     from safemem.leaks.check import check_leaks, no_leaks
     from safemem.leaks.inspect import why_alive
+    from safemem.leaks.monitor import monitor
     from safemem.leaks.report import Leak, LeakError, LeakReport, RetentionPath
     from safemem.leaks.session import Audit
     from safemem.leaks.watch import watch, watch_class
@@ -97,6 +98,7 @@ __all__ = [
     "managed_shm",
     "managed_tempdir",
     "managed_tempfile",
+    "monitor",
     "no_cycles",
     "no_leaks",
     "on_signals",
@@ -135,6 +137,7 @@ _LATER = {
     "managed_shm": "safemem.resources.shm",
     "managed_tempdir": "safemem.resources.temp",
     "managed_tempfile": "safemem.resources.temp",
+    "monitor": "safemem.leaks.monitor",
     "no_leaks": "safemem.leaks.check",
     "on_signals": "safemem.resources.signals",
     "run_isolated": "safemem.resources.isolate",

@@ -40,12 +40,11 @@ def open_descriptors() -> list[Descriptor]:
     found: list[Descriptor] = []
     for name in os.listdir(_DIRECTORY):
         number = int(name) if name.isdigit() else -1
-        if number > 2:  # the standard streams are nobody's leak
-            try:
-                there = os.fstat(number)
-            except OSError:  # that of the listing itself, or closed since
-                continue
-            found.append(_describe(number, there))
+        try:
+            there = os.fstat(number)
+        except OSError:  # that of the listing itself, or closed since
+            continue
+        found.append(_describe(number, there))
     return found
 
 
@@ -90,7 +89,7 @@ def descriptor_of(obj: Any) -> int:
 def survey(room: Room) -> None:
     """List what is open and whose it is, for all probes."""
     room.owners = _owners(room)
-    room.open = open_descriptors() or [_unlisted(number, owner) for number, owner in room.owners.items() if number > 2]
+    room.open = open_descriptors() or [_unlisted(number, owner) for number, owner in room.owners.items()]
 
 
 def look(room: Room) -> Iterator[Item]:
@@ -138,7 +137,7 @@ _INTERPRETER: Final = re.compile(r"^/dev/(u?random|tty.*|pts/\d+)$")
 
 def _is_of_the_interpreter(each: Descriptor, owner: object) -> bool:
     """Whether a file is one that Python or a library keeps open for itself."""
-    return owner is None and _INTERPRETER.match(each.target) is not None
+    return owner is None and (each.number <= 2 or _INTERPRETER.match(each.target) is not None)
 
 
 # -- whose descriptors they are ---------------------------------------------------------------------------------------------------------------
@@ -156,13 +155,18 @@ def _owners(room: Room) -> dict[int, Any]:
     for name in ("FileIO", "socket", "_ConnectionBase"):
         for obj in room.heap.of(name):
             number = descriptor_of(obj)
-            if number >= 0:
+            if number >= 0 and not (name == "FileIO" and _is_borrowed(obj)):
                 found[number] = _outermost(obj, outer)
     for selector in room.heap.of("BaseSelector"):
         number = descriptor_of_selector(selector)
         if number >= 0:
             found[number] = selector
     return found
+
+
+def _is_borrowed(obj: Any) -> bool:
+    """Whether a file leaves its descriptor open when it is closed, as those of the standard streams do."""
+    return not cast("Any", io.FileIO).closefd.__get__(obj)
 
 
 def _outermost(obj: Any, outer: dict[int, Any]) -> Any:
