@@ -167,6 +167,11 @@ class Following:
         self.exits += more
         self.handlers = max(self.handlers, 0) + more if self.handlers and more >= max(1, calls // 2) else 0
 
+    def forget(self, addresses: set[int]) -> bool:
+        """Forget suspects, and tell whether none is left."""
+        self.suspects = {address: suspect for address, suspect in (self.suspects or {}).items() if address not in addresses}
+        return not self.suspects
+
     def drop_shrunk(self) -> bool:
         """Forget suspects that hold much less than they did, and tell whether there are any left to watch."""
         for suspect, obj in self.found():

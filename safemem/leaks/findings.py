@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from safemem.leaks.evidence import Evidence, Sample
     from safemem.leaks.roots import Root
 
-__all__ = ["Findings", "findings_of_audit", "leaks_of"]
+__all__ = ["Findings", "benign_among", "findings_of_audit", "leaks_of"]
 
 _SAMPLES: Final = 4  # objects of each type that are searched for
 _TYPES: Final = 40
@@ -101,6 +101,16 @@ def leaks_of(following: Following, evidence: Evidence, calls: int, own: object, 
     if exits:
         _add_exit_handlers(findings, evidence.exits.names, following.handlers)
     return findings
+
+
+def benign_among(pairs: list[tuple[Suspect, Any]], own: object, *roots: Root) -> set[int]:
+    """Return the addresses of the containers that may grow: bounded ones, mirrors, those of tools."""
+    ways = ways_to([obj for _, obj in pairs], *roots, avoid=[pairs, *pairs], audit=[own])
+    found: set[int] = set()
+    for (suspect, obj), way in zip(pairs, ways, strict=True):
+        if way is not None and (is_of_tool(way) or is_mirror(way) or (suspect.own and is_bounded(way, obj))):
+            found.add(suspect.address)
+    return found
 
 
 def findings_of_audit(pairs: list[tuple[Suspect, Any]], evidence: Evidence, own: object) -> list[Leak]:

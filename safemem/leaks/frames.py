@@ -38,12 +38,14 @@ def running_frames() -> list[tuple[int, FrameType]]:
 
     this = get_ident()
     found: list[tuple[int, FrameType]] = []
+    innermost: FrameType | None = None
     for number, innermost in sorted(sys._current_frames().items(), key=lambda pair: pair[0] != this):
         frame: FrameType | None = innermost
         while frame is not None:
             if not is_ours(frame):
                 found.append((number, frame))
             frame = frame.f_back
+    innermost = None  # one of them is this function's own, which would refer to itself
     return found
 
 

@@ -149,6 +149,8 @@ def step(nodes: list[Any], place: int) -> tuple[str, int]:
         return _attribute(space, rest[1]), 2
     for label, other in _edges(obj):
         if other is rest[0]:
+            if label == ".__dict__" and class_of(other) is dict and len(rest) > 1:
+                return _attribute(other, rest[1]), 2
             return label, 1
     return f" {_INSIDE.get(type_name(obj), 'inside')}", 1
 

@@ -255,7 +255,7 @@ class LeakReport:
         return "\n\n".join([self.summary(), *map(str, self.leaks)])
 
     def to_json(self) -> str:
-        """Return the report as a JSON object; docs/reference/leaks.md describes it. `LeakReport.from_json()` reads it again.
+        """Return the report as a JSON object; docs/reference/leak-reports.md describes it. `LeakReport.from_json()` reads it again.
 
         >>> LeakReport.from_json(LeakReport(title="shop.py").to_json())
         LeakReport(leaks=(), title='shop.py')

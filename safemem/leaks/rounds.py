@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from safemem.leaks.census import Following
 from safemem.leaks.circles import circles_left
 from safemem.leaks.evidence import Evidence
-from safemem.leaks.findings import Findings, leaks_of
+from safemem.leaks.findings import Findings, benign_among, leaks_of
 from safemem.leaks.openings import Openings
 from safemem.leaks.roots import Root
 from safemem.leaks.walk import NATIVE
@@ -26,7 +26,7 @@ _LONGER: Final = 8
 _LONGEST: Final = 512  # calls in one round
 _SECONDS: Final = 8.0  # that the first longer rounds may take together, where there is a choice
 _FEW: Final = 3  # rounds, where they are long
-_PATIENCE: Final = 2.0  # seconds that even longer ones may take together
+_PATIENCE: Final = 0.5  # seconds that even longer ones may take together
 _CLOSELY: Final = 2  # calls that are looked at closely
 _BYTES: Final = 100_000_000  # that what leaks may come to
 
@@ -72,6 +72,7 @@ class Rounds:
         self._following.begin()
         self._openings.begin()
         yield from self._stage(1, self._rounds)
+        self._drop_benign()
         left = self._left
         yield from self._longer()
         yield from self._conclude()
@@ -107,15 +108,26 @@ class Rounds:
             self._following.again()
             yield from self._stage(calls, self._rounds if calls <= _LONGER else min(self._rounds, _FEW))
             grown = self._openings.resident() - before
+            self._drop_benign()
             if calls < _LONGER:
                 return
             calls *= _LONGER
+
+    def _drop_benign(self) -> None:
+        """Forget what has a bound that is not reached, and the objects in it: longer rounds would show no more."""
+        if self._following.suspects:
+            dropped = benign_among(self._following.found(), self, self._root())
+            if dropped and self._following.forget(dropped):
+                self._following.swelling = {}
+
+    def _root(self) -> Root:
+        return Root(self._func, "the function that is checked")
 
     def _conclude(self) -> Generator[None, None, None]:
         """Look closely at one more call, and say what it is that leaks."""
         if not self._is_suspicious:
             return
-        root = Root(self._func, "the function that is checked")
+        root = self._root()
         evidence = Evidence(_CLOSELY)
         try:
             evidence.begin()
@@ -145,7 +157,7 @@ class Rounds:
         reached = self._openings.reached
         grown = [leak for leak, way in findings.sure if not way & reached]
         if any(leak.kind == "thread" for leak in opened):  # it is their variables that grow, and what starting them takes
-            grown = [leak for leak in grown if not leak.holder.startswith(("thread ", NATIVE))]
+            grown = [leak for leak in grown if not leak.holder.startswith(("thread ", NATIVE)) and "._waiters" not in leak.holder]
         if any(leak.kind == "listener" for leak in grown):  # the logger's list, which says more than the number of handlers
             opened = [leak for leak in opened if leak.kind != "listener"]
         return opened + grown or findings.weak

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections import deque
-from io import BytesIO, StringIO
+from io import BufferedRandom, BufferedReader, BufferedWriter, BytesIO, StringIO, TextIOWrapper
 from itertools import chain
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -22,7 +22,8 @@ __all__ = ["arrays", "large_and_arrays"]
 _SMALLEST: Final = 512
 
 # Of these the interpreter itself knows the size; for other classes it is what they say, and saying it is their code.
-_WEIGHED: Final = frozenset(map(id, (bytes, bytearray, str, int, list, dict, set, frozenset, tuple, deque, BytesIO, StringIO)))
+_OF_TEXT: Final = (bytes, bytearray, str, int, BytesIO, StringIO, BufferedReader, BufferedWriter, BufferedRandom, TextIOWrapper)
+_WEIGHED: Final = frozenset(map(id, (*_OF_TEXT, list, dict, set, frozenset, tuple, deque)))
 
 
 def arrays() -> list[Any]:
