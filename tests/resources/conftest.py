@@ -20,3 +20,19 @@ def place(tmp_path, monkeypatch):
     yield path
     assert os.listdir(path) == []
     assert segment.live == {}
+
+
+@pytest.fixture(params=["nameless", "named"])
+def how(request, monkeypatch):
+    """With files that have no name, and as on a system that knows no such thing."""
+    if request.param == "named":
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    return request.param
+
+
+@pytest.fixture
+def target(tmp_path):
+    """A file with an old content, alone in its directory."""
+    path = tmp_path / "target"
+    path.write_text("old")
+    return path
