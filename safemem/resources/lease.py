@@ -7,8 +7,8 @@ A resource of ours has a name made by `new_name()`: `sm1_<uid>_<family>_<8 hex>`
 a name as well, a second hard link to the same inode, by which a sweep knows it for ours. The order of steps keeps that true at every moment: the
 lease name is made first and removed last.
 
-A lock belongs to the open file, which a forked child shares: never unlock or upgrade a descriptor, only close it; ask with a fresh one, as
-`reclaim()` does. Nothing here imports the rest of the package: the guardian, a process of its own, runs this file alone.
+A lock belongs to the open file, which a forked child shares: who may share one never unlocks or upgrades it, but closes it and asks with a fresh
+one, as `reclaim()` does; `reclaim_own()` is for those who surely do not. Nothing here imports the rest of the package: the guardian, a process of its own, runs this file alone.
 """
 
 from __future__ import annotations

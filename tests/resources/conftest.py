@@ -1,4 +1,4 @@
-"""A file to be replaced, in both ways there are. The scripts are run by the tests, not collected where they lie."""
+"""What tests of this room have in common; the scripts are run by them, not collected where they lie."""
 
 from __future__ import annotations
 
@@ -7,6 +7,19 @@ import os
 import pytest
 
 collect_ignore = ["scripts"]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A directory of segments of our own; nothing may be left in it."""
+    from safemem.resources import segment
+
+    path = str(tmp_path)
+    monkeypatch.setenv("SAFEMEM_GUARDIAN", "off")  # it would remove what a test leaves to look at it
+    monkeypatch.setattr(segment, "directory", lambda: path)
+    yield path
+    assert os.listdir(path) == []
+    assert segment.live == {}
 
 
 @pytest.fixture(params=["nameless", "named"])
