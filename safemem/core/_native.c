@@ -287,6 +287,8 @@ import_objects(State *state)
     state->str_prune = PyUnicode_InternFromString("_prune");
     state->str_title = PyUnicode_InternFromString("title");
     state->str_of = PyUnicode_InternFromString("_of");
+    state->measure_all = take_from("safemem.core._calls", "measure_all");
+    state->str_react = PyUnicode_InternFromString("react");
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_OBJECTS(WAS_MADE)
 #undef WAS_MADE
@@ -324,6 +326,7 @@ native_exec(PyObject *module)
     state->owners_dict_type = state->owners_set_type == NULL ? NULL : make_type(module, &owners_spec, state->owners_set_type);
     state->emission_type = make_type(module, &emission_spec, NULL);
     state->link_type = make_type(module, &link_spec, NULL);
+    state->account_type = make_type(module, &account_spec, NULL);
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_TYPES(WAS_MADE)
 #undef WAS_MADE

@@ -7,6 +7,7 @@
 #ifndef SAFEMEM_DUE_H
 #define SAFEMEM_DUE_H
 
+#include "account.h"
 #include "gone.h"
 #include "moment.h"
 #include "weak.h"
@@ -224,6 +225,9 @@ take_entry(Core *self, uint32_t number, PyObject *cause, Gone *gone)
     }
     PyObject *value = self->entries[number].value, *told = cause;
     int strong = !self->entries[number].weak;
+    if (UNLIKELY(self->accounted) && strong) {
+        recount(self, number, -1);
+    }
     if (UNLIKELY(self->weak)) {
         value = take_object(self, number, &told);
     }
