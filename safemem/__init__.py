@@ -36,6 +36,8 @@ from safemem.weak.registry import WeakRegistry
 
 if TYPE_CHECKING:
     from safemem.caches.stats import CacheStats, WeakCacheStats
+    from safemem.memory.budget import MemoryBudget, default_budget
+    from safemem.memory.budgetstats import BudgetStats
     from safemem.resources.files import managed_file
     from safemem.resources.isolate import IsolationError, arun_isolated, run_isolated
     from safemem.resources.managed import managed
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncResourceScope",
+    "BudgetStats",
     "CacheStats",
     "Connection",
     "CycleWarning",
@@ -56,6 +59,7 @@ __all__ = [
     "Disposable",
     "IsolationError",
     "LRUCache",
+    "MemoryBudget",
     "Observable",
     "Orphan",
     "RemovalCause",
@@ -75,6 +79,7 @@ __all__ = [
     "arun_isolated",
     "cached",
     "cached_property",
+    "default_budget",
     "finalize",
     "list_resources",
     "lru_cache",
@@ -100,12 +105,15 @@ __all__ = [
 # What imports more than all the rest together, and is imported when it is first asked for.
 _LATER = {
     "AsyncResourceScope": "safemem.resources.scope",
+    "BudgetStats": "safemem.memory.budgetstats",
     "CacheStats": "safemem.caches.stats",
     "IsolationError": "safemem.resources.isolate",
+    "MemoryBudget": "safemem.memory.budget",
     "Orphan": "safemem.resources.sweep",
     "ResourceScope": "safemem.resources.scope",
     "WeakCacheStats": "safemem.caches.stats",
     "arun_isolated": "safemem.resources.isolate",
+    "default_budget": "safemem.memory.budget",
     "list_resources": "safemem.resources.sweep",
     "managed": "safemem.resources.managed",
     "managed_file": "safemem.resources.files",

@@ -14,6 +14,7 @@ import safemem
 
 PUBLIC = {
     "AsyncResourceScope",
+    "BudgetStats",
     "CacheStats",
     "Connection",
     "CycleWarning",
@@ -21,6 +22,7 @@ PUBLIC = {
     "Disposable",
     "IsolationError",
     "LRUCache",
+    "MemoryBudget",
     "Observable",
     "Orphan",
     "RemovalCause",
@@ -40,6 +42,7 @@ PUBLIC = {
     "arun_isolated",
     "cached",
     "cached_property",
+    "default_budget",
     "finalize",
     "list_resources",
     "lru_cache",
@@ -81,6 +84,8 @@ SIGNATURES = {
     "finalize": "obj func args kwargs",
     "lru_cache": "maxsize typed",
     "maintain": "interval caches",
+    "MemoryBudget": "limit *, reserve low high timer",
+    "default_budget": "",
     "list_resources": "",
     "managed_memfd": "size *, sealed",
     "managed_shm": "size *, name attach policy init readonly mode prealloc on_views guardian",
@@ -103,7 +108,7 @@ SIGNATURES = {
 }
 
 # Classes whose instances the package makes.
-WITHOUT_CALLERS = {"CacheStats", "Connection", "Orphan", "RemovalCause", "WeakCacheStats"}
+WITHOUT_CALLERS = {"BudgetStats", "CacheStats", "Connection", "Orphan", "RemovalCause", "WeakCacheStats"}
 
 # Names that __init__.py binds for its own annotations.
 FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}

@@ -130,7 +130,7 @@ class Accounted(Tables[K, V]):
             def may_go(slot: int, charge: Charge) -> bool:
                 return charge.counts and tab.total - charge.bytes >= floor and not (spare and not self._frees(self._order[slot]))
 
-            return tab.offer([*self._ends()], samples, weight, may_go)
+            return tab.offer(self._ends()[:samples], samples, weight, may_go)
 
     def _give_up(self, handle: int, cause: RemovalCause, floor: int) -> int:
         """Give up an entry that was offered, unless that would leave less than `floor`.

@@ -260,7 +260,9 @@ core_offer(PyObject *op, PyObject *const *args, Py_ssize_t count)
     Py_BEGIN_CRITICAL_SECTION(self);
     if (self->accounted && self->count > 0 && self->charged > offer.floor) {
         consider(self, self->weak ? self->coldest : self->head, &offer);
-        consider(self, self->entries[self->head].prev, &offer);
+        if (samples > 1) {
+            consider(self, self->entries[self->head].prev, &offer);
+        }
         for (long i = 2; i < samples; i++) {
             consider(self, random_number(self), &offer);
         }

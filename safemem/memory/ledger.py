@@ -1,0 +1,277 @@
+"""The part of a budget that its caches keep alive: what is used, who takes part, what the bound is, and what to do when it is passed.
+
+A cache holds its ledger, the ledger its caches only weakly, so that a budget works for as long as there are caches in it. Locks here are held
+for a look at our own numbers, never while a cache is asked for anything: a cache has locks of its own, and letting go runs anybody's code.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
+
+from safemem.core import AccountCore, RemovalCause, new_lock, report_unraisable
+from safemem.core._calls import measure_all
+from safemem.memory.control import Control
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from safemem.memory.measuring import Measure
+    from safemem.memory.pressure import Readings
+    from safemem.memory.sources import Source
+
+__all__ = ["Ledger", "Member"]
+
+# Of how many caches the least valuable entry is looked for at a time, and among how many entries of each. With 8 entries of each cache the
+# cost of misses comes near that of an exact order: see the benchmark of two caches.
+FEW: Final = 8
+SAMPLES: Final = 8
+
+# When the level is far from the bound, look at it again after so many bytes more, but not more often than this, in seconds.
+BYTES_PER_LOOK: Final = 1 << 20
+SHORTEST_PAUSE: Final = 0.010
+
+# How often, in seconds, to find out whether somebody has changed the limits of the process.
+LIMITS_PAUSE: Final = 5.0
+
+# How many times what is owed one reaction lets go of, if callbacks put things back meanwhile, and how often it may be refused.
+PATIENCE: Final = 8
+_REFUSALS: Final = 100
+
+_ENDLESS: Final = (1 << 63) - 1
+
+
+class _Held(ref[Any]):
+    """A reference to a cache that knows where it is filed."""
+
+    __slots__ = ("number",)
+    number: int
+
+
+class Member:
+    """One cache in a budget."""
+
+    __slots__ = ("floor", "measure", "ref", "weight")
+
+    def __init__(self, held: _Held, measure: Measure, weight: float, floor: int) -> None:
+        self.ref = held
+        self.measure = measure
+        self.weight = weight
+        self.floor = floor
+
+
+class Ledger(AccountCore):
+    """An account with a bound."""
+
+    __slots__ = (
+        "_dead",
+        "_guard",
+        "_limits_due",
+        "_list",
+        "_look_due",
+        "_members",
+        "_reacting",
+        "_turn",
+        "control",
+        "let_go_bytes",
+        "let_go_count",
+        "source",
+        "timer",
+    )
+
+    def __init__(self, source: Source, low: float, high: float, timer: Callable[[], float]) -> None:
+        super().__init__()
+        now = timer()
+        self.source = source
+        self.timer = timer
+        self.control = Control(source.limit, low, high, now)
+        self.let_go_count = 0
+        self.let_go_bytes = 0
+        self._guard = new_lock()
+        self._members: dict[int, Member] = {}  # by id(cache)
+        self._list: list[Member] | None = None
+        self._dead: deque[_Held] = deque()
+        self._reacting: set[int] = set()  # threads
+        self._turn = 0
+        self._look_due = now
+        self._limits_due = now + LIMITS_PAUSE
+        self._set_alarm()
+
+    @property
+    def watches(self) -> bool:
+        """Whether the level counts."""
+        return self.source.watches
+
+    @property
+    def level(self) -> float | None:
+        """How much is in use, from 0 to 1 and beyond, read now; None if nothing tells."""
+        return self.source.read().level
+
+    # -- who takes part -------------------------------------------------------------------------------------------------------------
+
+    def enter(self, cache: Any, measure: Measure, weight: float, floor: int) -> None:
+        """Charge a cache for its entries from now on; ValueError if another budget does. Calls the functions that measure."""
+        if not cache._open_account(self, measure, measure.own, measure.common):
+            msg = (
+                f"cache is in another budget, from which it has to be detached first, got {type(cache).__name__} with {len(cache)} entries"
+            )
+            raise ValueError(msg)
+        try:
+            measure_all(cache)
+        except BaseException:
+            cache._close_account()
+            raise
+        held = _Held(cache, self._dead.append)
+        held.number = id(cache)
+        with self._guard:
+            self._members[held.number] = Member(held, measure, weight, floor)
+            self._list = None
+        if self.used > self.alarm:
+            self.react()
+
+    def leave(self, cache: Any) -> bool:
+        """Charge a cache for nothing from now on; return whether it was in this budget."""
+        with self._guard:
+            member = self._members.get(id(cache))
+            if member is not None and member.ref() is cache:
+                del self._members[id(cache)]
+                self._list = None
+        mine = cache._account is self
+        if mine:
+            cache._close_account()
+        return bool(mine)
+
+    def member_of(self, cache: Any) -> Member | None:
+        """Return what is known of a cache in this budget."""
+        member = self._members.get(id(cache))
+        mine = member is not None and member.ref() is cache
+        return member if mine and cache._account is self else None
+
+    def members(self) -> list[Member]:
+        """Return all members, some of whose caches may be gone."""
+        found = self._list
+        if self._dead or found is None:
+            with self._guard:
+                while self._dead:
+                    dead = self._dead.popleft()
+                    member = self._members.get(dead.number)
+                    if member is not None and member.ref is dead:
+                        del self._members[dead.number]
+                self._list = found = list(self._members.values())
+        return found
+
+    # -- reacting -------------------------------------------------------------------------------------------------------------------
+
+    def react(self) -> None:
+        """Do what a store, or a look at the level, calls for; never raises what is not the caller's."""
+        thread = get_ident()
+        if thread in self._reacting:  # a callback of ours: whoever called it goes on when it returns
+            return
+        self._reacting.add(thread)
+        try:
+            self.enforce()
+            if self.watches:
+                self.look()
+        except Exception as error:  # noqa: BLE001 - of a timer, or a weird cache: not the caller's
+            report_unraisable(error)
+        finally:
+            self._reacting.discard(thread)
+
+    def enforce(self) -> None:
+        """Let go of what is more than the bound."""
+        bound = self.control.bound
+        most = (self.used - bound) * PATIENCE
+        for spare in (True, False):  # what others use costs nothing to let go of, but that gains nothing either
+            if self.used <= bound:
+                return
+            most -= self._let_go(SAMPLES, spare=spare, until=bound, most=most)[0]
+
+    def look(self) -> Readings | None:
+        """Look at the level if it is time to, and do what it calls for; None: it was not."""
+        now = self.timer()
+        if self._look_due > now >= self._look_due - SHORTEST_PAUSE:
+            self._set_alarm()
+            return None
+        self._look_due = now + SHORTEST_PAUSE
+        if not self._limits_due > now >= self._limits_due - LIMITS_PAUSE:
+            self._limits_due = now + LIMITS_PAUSE
+            self.source.look_again()
+        readings = self.source.read()
+        with self._guard:
+            self.control.limit = self.source.limit
+            step = self.control.decide(readings, self.used, now)
+            self._set_alarm()
+        if step > 0:
+            # Only the coldest entries are looked at: what came at one time lies together, and only whole pages go back to the system.
+            self._let_go(1, spare=True, until=max(self.used - step, 0), most=step)
+            after = self.source.read()
+            if readings.used is not None and after.used is not None:
+                self.got_back(readings.used - after.used)
+            return after
+        return readings
+
+    def got_back(self, nbytes: int) -> None:
+        """Say how much of what was let go of the system has got back."""
+        with self._guard:
+            self.control.came_back(nbytes)
+
+    def _set_alarm(self) -> None:
+        bound = self.control.bound
+        self.alarm = min(bound, self.used + BYTES_PER_LOOK) if self.watches else min(bound, _ENDLESS)
+
+    # -- letting go -----------------------------------------------------------------------------------------------------------------
+
+    def reclaim(self, nbytes: int) -> int:
+        """Let go of entries until so many bytes are free, or nothing is left that may go; return how many are."""
+        return self._let_go(SAMPLES, spare=True, wanted=nbytes)[1]
+
+    def _let_go(self, samples: int, *, spare: bool, until: int = 0, most: int = _ENDLESS, wanted: int = _ENDLESS) -> tuple[int, int]:
+        """Give up the least valuable entries; return the bytes let go of, and those that this has freed.
+
+        `until`: what may stay in use. `most`: of what was let go of. `wanted`: of what it has freed.
+        """
+        let_go = freed = count = refused = 0
+        try:
+            while self.used > until and let_go < most and freed < wanted and refused < _REFUSALS:
+                found = self._find_least(samples, spare=spare)
+                if found is None:
+                    break
+                (score, nbytes, handle), cache, floor = found
+                done = cache._give_up(handle, RemovalCause.PRESSURE, floor)
+                del cache, found
+                if done < 0:
+                    refused += 1
+                    continue
+                self.clock = max(self.clock, score)
+                let_go += nbytes
+                freed += done
+                count += 1
+        finally:
+            if count:
+                with self._guard:
+                    self.let_go_count += count
+                    self.let_go_bytes += let_go
+        return let_go, freed
+
+    def _find_least(self, samples: int, *, spare: bool) -> tuple[tuple[float, int, int], Any, int] | None:
+        """Return the least valuable of some entries of a few caches, with its cache and the floor of that."""
+        members = self.members()
+        count = len(members)
+        start = 0
+        if count > FEW:
+            self._turn = start = (self._turn + FEW) % count
+        for first in range(start, start + count, FEW):
+            best: tuple[tuple[float, int, int], Any, int] | None = None
+            for place in range(first, min(first + FEW, start + count)):
+                member = members[place % count]
+                cache = member.ref()
+                if cache is None or cache._account is not self:
+                    continue
+                offer = cache._offer(samples, member.weight, member.floor, spare)
+                if offer is not None and (best is None or offer[0] < best[0][0]):
+                    best = offer, cache, member.floor
+            if best is not None:
+                return best
+        return None
