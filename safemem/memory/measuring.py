@@ -28,7 +28,7 @@ def own_bytes(cache: Any) -> int:
     return _PLACE + _DEADLINE * timed + _WEIGHT * bool(cache._weighs)
 
 
-def key_bytes(key: Any) -> int:
+def key_bytes(key: object) -> int:
     """Return what a key takes: with its items if it is a tuple, without what an object of any other class refers to.
 
     >>> key_bytes("name") == sys.getsizeof("name")
@@ -36,10 +36,11 @@ def key_bytes(key: Any) -> int:
     """
     if type(key) in _PLAIN:
         return sys.getsizeof(key)
-    kind: type[Any] = type(key)
-    if kind is tuple:
-        return sys.getsizeof(key) + sum(sys.getsizeof(item) if type(item) in _PLAIN else type(item).__basicsize__ for item in key)
-    return kind.__basicsize__
+    kind = type(key)
+    items: Any = key
+    if kind is not tuple:
+        return kind.__basicsize__
+    return sys.getsizeof(items) + sum(sys.getsizeof(item) if type(item) in _PLAIN else type(item).__basicsize__ for item in items)
 
 
 class Measure:
