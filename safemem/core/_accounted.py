@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from safemem._compat import K, V
@@ -152,6 +153,35 @@ class Accounted(Tables[K, V]):
         finally:
             self._tell(gone)
         return freed
+
+    def _cold_regions(self, most: int, bits: int) -> list[int]:
+        """Return the regions of the address space in which the values of so many of the coldest entries lie."""
+        with self._lock:
+            self._replay()
+            slots = [*islice(self._order, most)]
+            return [id(entry[VALUE]) >> bits for slot in slots if (entry := self._order.get(slot)) is not None and self._is_counted(entry)]
+
+    def _give_up_regions(self, regions: list[int], bits: int, cause: RemovalCause, floor: int, most: int) -> tuple[int, int]:
+        """Give up all entries whose values lie in some regions, but what others use, and no more than `most` bytes nor below `floor`.
+
+        Return how many went and what was charged for them.
+        """
+        wanted = set(regions)
+        with self._lock:
+            self._replay()
+            handles = [slot for slot, entry in self._order.items() if id(entry[VALUE]) >> bits in wanted and self._is_counted(entry)]
+        count = nbytes = 0
+        for handle in handles:
+            if nbytes >= most:
+                break
+            entry = self._order.get(handle)
+            if entry is not None and self._frees(entry):
+                entry = None  # which would keep it
+                freed = self._give_up(handle, cause, floor)
+                if freed >= 0:
+                    count += 1
+                    nbytes += freed
+        return count, nbytes
 
     def _reclaimable(self) -> int:
         """Return the bytes that letting go of everything would free."""

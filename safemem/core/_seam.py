@@ -131,6 +131,14 @@ class Seam(Cache[K, V]):
             """Give up an entry that was offered; return the bytes that this frees, -1 if it has gone or has to stay."""
             ...
 
+        def _cold_regions(self, most: int, bits: int, /) -> list[int]:
+            """Return the regions of the address space in which the values of so many of the coldest entries lie."""
+            ...
+
+        def _give_up_regions(self, regions: list[int], bits: int, cause: RemovalCause, floor: int, most: int, /) -> tuple[int, int]:
+            """Give up all entries whose values lie in some regions; return how many went and what was charged for them."""
+            ...
+
         def _reclaimable(self) -> int:
             """Return the bytes that letting go of everything would free."""
             ...

@@ -57,6 +57,8 @@ static PyMethodDef core_methods[] = {
     PRIVATE_FAST("_offer", core_offer),
     PRIVATE_FAST("_give_up", core_give_up),
     PRIVATE_FAST("_record", core_record),
+    PRIVATE_FAST("_cold_regions", core_cold_regions),
+    PRIVATE_FAST("_give_up_regions", core_give_up_regions),
     {"_close_account", core_close_account, METH_NOARGS, NULL},
     {"_unmeasured", core_unmeasured, METH_NOARGS, NULL},
     {"_reclaimable", core_reclaimable, METH_NOARGS, NULL},

@@ -207,8 +207,8 @@ class MemoryBudget:
             let_go=ledger.let_go_count,
             let_go_bytes=ledger.let_go_bytes,
             freezes=ledger.control.freezes,
-            trims=self._watcher.trims,
-            trimmed_bytes=self._watcher.trimmed_bytes,
+            trims=ledger.trims,
+            trimmed_bytes=ledger.trimmed_bytes,
             running=self.running,
         )
 

@@ -35,18 +35,21 @@ class Control:
 
     Attributes:
         bound: what the caches may hold now, in bytes.
+        level: the last one, 0.0 if there is none.
+        short: whether the level was above `high`, and has not been below since.
         frozen: whether it stopped letting go because that did not help.
         freezes: how many times it did.
     """
 
-    __slots__ = ("_given", "_grown_at", "_was_short", "bound", "freezes", "frozen", "high", "limit", "low", "short")
+    __slots__ = ("_given", "_grown_at", "_was_short", "bound", "freezes", "frozen", "high", "level", "limit", "low", "short")
 
     def __init__(self, limit: int, low: float, high: float, now: float) -> None:
         self.limit = limit
         self.low = low
         self.high = high
         self.bound = limit
-        self.short = False  # the level was above `high`, and has not been below since
+        self.level = 0.0
+        self.short = False
         self.frozen = False
         self.freezes = 0
         self._was_short = False
@@ -57,6 +60,7 @@ class Control:
         """Set the bound from what is in use, and return how many bytes to let go of now."""
         level, used, limit = readings.level, readings.used, readings.limit
         passed, self._grown_at = max(now - self._grown_at, 0.0), now
+        self.level = level or 0.0
         if level is None or used is None or limit is None:  # no signal: only the accounted bytes are bounded
             self.bound = self.limit
         elif level > self.high:

@@ -6,14 +6,16 @@ for a look at our own numbers, never while a cache is asked for anything: a cach
 
 from __future__ import annotations
 
+import math
 from _thread import get_ident
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from safemem.core import AccountCore, RemovalCause, new_lock, report_unraisable
 from safemem.core._calls import measure_all
-from safemem.memory.control import Control
+from safemem.memory.control import CRITICAL, Control
+from safemem.memory.readings import trim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +31,18 @@ __all__ = ["Ledger", "Member"]
 FEW: Final = 8
 SAMPLES: Final = 8
 
+# How many of the coldest entries of a cache are looked at to find where most of them lie, and how large a region is: 64 KiB.
+COLDEST: Final = 8192
+REGION: Final = 16
+
 # When the level is far from the bound, look at it again after so many bytes more, but not more often than this, in seconds.
 BYTES_PER_LOOK: Final = 1 << 20
 SHORTEST_PAUSE: Final = 0.010
+
+# To give memory back takes time in proportion to the heap, and holds up whoever allocates meanwhile; so there are as many seconds between.
+# The thread does it; where there is none, whoever stores does when the level is critical.
+TRIM_PAUSE: Final = 0.2
+CRITICAL_TRIM_PAUSE: Final = 0.05
 
 # How often, in seconds, to find out whether somebody has changed the limits of the process.
 LIMITS_PAUSE: Final = 5.0
@@ -75,10 +86,14 @@ class Ledger(AccountCore):
         "_reacting",
         "_turn",
         "control",
+        "_trimmed",
         "let_go_bytes",
         "let_go_count",
         "source",
         "timer",
+        "trimmed_bytes",
+        "trims",
+        "watcher",
     )
 
     def __init__(self, source: Source, low: float, high: float, timer: Callable[[], float]) -> None:
@@ -89,6 +104,10 @@ class Ledger(AccountCore):
         self.control = Control(source.limit, low, high, now)
         self.let_go_count = 0
         self.let_go_bytes = 0
+        self.trims = 0
+        self.trimmed_bytes = 0
+        self.watcher = 0  # the thread that watches, if there is one
+        self._trimmed = -math.inf
         self._guard = new_lock()
         self._members: dict[int, Member] = {}  # by id(cache)
         self._list: list[Member] | None = None
@@ -188,12 +207,12 @@ class Ledger(AccountCore):
                 return
             most -= self._let_go(SAMPLES, spare=spare, until=bound, most=most)[0]
 
-    def look(self) -> Readings | None:
-        """Look at the level if it is time to, and do what it calls for; None: it was not."""
+    def look(self) -> None:
+        """Look at the level, if it is time to, and do what it calls for."""
         now = self.timer()
         if self._look_due > now >= self._look_due - SHORTEST_PAUSE:
             self._set_alarm()
-            return None
+            return
         self._look_due = now + SHORTEST_PAUSE
         if not self._limits_due > now >= self._limits_due - LIMITS_PAUSE:
             self._limits_due = now + LIMITS_PAUSE
@@ -204,18 +223,22 @@ class Ledger(AccountCore):
             step = self.control.decide(readings, self.used, now)
             self._set_alarm()
         if step > 0:
-            # Only the coldest entries are looked at: what came at one time lies together, and only whole pages go back to the system.
-            self._let_go(1, spare=True, until=max(self.used - step, 0), most=step)
-            after = self.source.read()
-            if readings.used is not None and after.used is not None:
-                self.got_back(readings.used - after.used)
-            return after
-        return readings
+            self._let_go_together(step)
+        if self.control.short:
+            self._give_back(readings, now)
 
-    def got_back(self, nbytes: int) -> None:
-        """Say how much of what was let go of the system has got back."""
-        with self._guard:
-            self.control.came_back(nbytes)
+    def _give_back(self, before: Readings, now: float) -> None:
+        """Give free memory back to the system, if it is time to, and find out how much less is in use than before."""
+        critical = before.level is not None and before.level > CRITICAL
+        pause = CRITICAL_TRIM_PAUSE if critical else TRIM_PAUSE
+        if (get_ident() == self.watcher or (critical and not self.watcher)) and not self._trimmed <= now < self._trimmed + pause:
+            self._trimmed = now
+            self.trims += 1
+            self.trimmed_bytes += trim()
+        after = self.source.read()
+        if before.used is not None and after.used is not None:
+            with self._guard:
+                self.control.came_back(before.used - after.used)
 
     def _set_alarm(self) -> None:
         bound = self.control.bound
@@ -250,10 +273,32 @@ class Ledger(AccountCore):
                 count += 1
         finally:
             if count:
-                with self._guard:
-                    self.let_go_count += count
-                    self.let_go_bytes += let_go
+                self._count(count, let_go)
         return let_go, freed
+
+    def _let_go_together(self, nbytes: int) -> None:
+        """Let go of about so many bytes of cold entries that lie together in memory: only what is free in whole pages can go back.
+
+        The regions are those in which most of the coldest entries of all caches lie; what else lies there goes too.
+        """
+        goal = self.used - nbytes
+        members = [(cache, member.floor) for member in self.members() if (cache := member.ref()) is not None and cache._charged > member.floor]
+        cold = Counter[int]()
+        for cache, _floor in members:
+            cold.update(cache._cold_regions(COLDEST, REGION))
+        regions = [region for region, _number in cold.most_common(max(nbytes >> REGION, 1))]
+        count = let_go = 0
+        for cache, floor in members:
+            if self.used > goal:
+                number, less = cache._give_up_regions(regions, REGION, RemovalCause.PRESSURE, floor, self.used - goal)
+                count += number
+                let_go += less
+        self._count(count, let_go)
+
+    def _count(self, count: int, nbytes: int) -> None:
+        with self._guard:
+            self.let_go_count += count
+            self.let_go_bytes += nbytes
 
     def _find_least(self, samples: int, *, spare: bool) -> tuple[tuple[float, int, int], Any, int] | None:
         """Return the least valuable of some entries of a few caches, with its cache and the floor of that."""

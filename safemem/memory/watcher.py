@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 from _queue import Empty, SimpleQueue
-from time import monotonic
+from _thread import get_ident
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from safemem.core import new_lock, report_unraisable
-from safemem.memory.readings import trim
 
 if TYPE_CHECKING:
     from threading import Thread
@@ -21,13 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Watcher"]
 
-# Seconds between two looks while there is much room, and while there is little; and how far below `low` that is.
+# Seconds between two looks while there is much room, while there is little, and while there is none; and how far below `low` there is little.
 CALM: Final = 0.25
 WARY: Final = 0.05
+BUSY: Final = 0.01
 DISTANCE: Final = 0.2
-
-# To give memory back takes time in proportion to the heap, so it is not done more often than this, in seconds.
-TRIM_PAUSE: Final = 1.0
 
 # How long stop() waits for a thread that is in the middle of a user's callback.
 PATIENCE: Final = 10.0
@@ -56,12 +53,10 @@ class _Shift:
 class Watcher:
     """Starts and stops the thread of one budget."""
 
-    __slots__ = ("_lock", "_shift", "ledger", "trimmed_bytes", "trims")
+    __slots__ = ("_lock", "_shift", "ledger")
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.trims = 0
-        self.trimmed_bytes = 0
         self._lock = new_lock()
         self._shift: _Shift | None = None
 
@@ -108,26 +103,24 @@ class Watcher:
 
 def _watch(watcher: Watcher, shift: _Shift) -> None:
     ledger = watcher.ledger
+    ledger.watcher = get_ident()
     pause = 0.0
-    trim_due = monotonic()
     while shift.goes_on():
         try:
             shift.bell.get(timeout=pause)
         except Empty:
-            pass
-        if not shift.goes_on():
-            return
-        try:
-            ledger.react()
-            control = ledger.control
-            if (control.short or control.frozen) and monotonic() >= trim_due:
-                freed = trim()
-                ledger.got_back(freed)
-                watcher.trims += 1
-                watcher.trimmed_bytes += freed
-                trim_due = monotonic() + TRIM_PAUSE
-            level = ledger.level
-            pause = WARY if level is None or level > control.low - DISTANCE else CALM
-        except BaseException as error:  # noqa: BLE001 - there is nobody else to tell, and the watch goes on
-            report_unraisable(error)
-            pause = CALM
+            pause = _look(ledger)
+    if ledger.watcher == get_ident():
+        ledger.watcher = 0
+
+
+def _look(ledger: Ledger) -> float:
+    """Do what is to be done now, and return the seconds until the next time."""
+    try:
+        ledger.react()
+    except BaseException as error:  # noqa: BLE001 - there is nobody else to tell, and the watch goes on
+        report_unraisable(error)
+    control = ledger.control
+    if control.short and not control.frozen:
+        return BUSY
+    return WARY if control.level > control.low - DISTANCE else CALM
