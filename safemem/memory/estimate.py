@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from safemem.memory.exact import of_leaves
 from safemem.memory.kinds import CHANGED, LEAVES, QUIET, SHARED, plan_of
 from safemem.memory.looks import draw
+from safemem.memory.room import is_split
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -32,9 +33,10 @@ _LOOK_MOST: Final = 480  # of them in one container at most,
 _LOOK_LEAST: Final = 8  # and at least
 _OPEN: Final = 46  # containers that are opened
 _OPEN_SHARE: Final = 5  # the part of those left that a level may open,
-_OPEN_LEAST: Final = 2  # and how many at least
-_COLUMNS: Final = 64
-_ROWS: Final = 4
+_OPEN_LEAST: Final = 1  # and how many at least
+_COLUMNS: Final = 64  # what has more is no table
+_ROWS: Final = 4  # or fewer of these
+_LARGE: Final = 1 << 16  # bytes: more than a container takes that is looked at in full
 _DICT: Final = id(dict)
 _SEQUENCES: Final = {id(list), id(tuple)}
 _PLAIN: Final = {_DICT, *_SEQUENCES, id(set), id(frozenset)}
@@ -47,10 +49,7 @@ def estimate(obj: Any) -> int:
     while groups:
         level: dict[float, list[Any]] = {}
         for weight, members in groups:
-            if weight in level:
-                level[weight] += members
-            else:
-                level[weight] = members
+            level[weight] = level[weight] + members if weight in level else members
         groups = [found for weight, members in level.items() for found in walk.weigh(weight, members)]
     return round(walk.total)
 
@@ -96,8 +95,10 @@ class _Walk:
 
     def enter(self, weight: float, containers: list[Any]) -> list[Group]:
         """Open as many containers as may be, and let them stand for the others."""
-        number = min(max(self.open // _OPEN_SHARE, _OPEN_LEAST), self.open)
         sampled = weight > 1.0
+        number = min(max(self.open // _OPEN_SHARE, _OPEN_LEAST), self.open)
+        if not sampled and len(containers) <= self.open // 2:
+            number = len(containers)
         chosen = containers
         if len(containers) > number:
             if not number:
@@ -112,8 +113,9 @@ class _Walk:
         groups: list[Group] = []
         lists: list[list[Any]] = []
         for each, kind in zip(chosen, map(id, map(type, chosen)), strict=True):
-            if kind in _PLAIN and kind not in CHANGED and len(each) <= room:
-                self.total += weight * getsizeof(each)
+            own = getsizeof(each) if kind in _PLAIN and kind not in CHANGED else _LARGE
+            if own < _LARGE and len(each) <= room and not (kind == _DICT and is_split(each)):
+                self.total += weight * own
                 found = [*each, *each.values()] if kind == _DICT else [*each]
             else:
                 found, samples = self._look(weight, each, room)

@@ -8,14 +8,14 @@ run no code of the object, whatever its class has put in their place.
 from __future__ import annotations
 
 import gc
+import sys
 from collections import deque
 from functools import partial
 from itertools import islice
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem._graph import class_of
-from safemem.memory.room import STAYS
+from safemem.memory.room import is_split, prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +31,7 @@ __all__ = ["CONTAINERS", "draw", "look_at_instance", "look_into"]
 
 _ALL: Final[Samples] = ()
 _referents: Final = gc.get_referents
-_dict_size: Final[Any] = vars(dict)["__sizeof__"]
+_EMPTY: Final = getsizeof({})
 
 # Where in its part of a sequence a piece is drawn: the fractions of the multiples of the golden ratio, which are in step with no period.
 _OFFSETS: Final = [(number * 0.6180339887498949) % 1 for number in range(1, 33)]
@@ -53,19 +53,12 @@ def look_into(obj: Any, _room: int) -> Found:
 
 def look_at_instance(size: Callable[[Any], int], array: Room | None, obj: object, _room: int) -> Found:
     """Look at an instance of a class that somebody wrote: its slots, and its attributes, be they in a dict or in an array."""
-    cls = type(obj)
     found = _referents(obj)
-    if found and found[-1] is cls:
+    if found and found[-1] is type(obj):
         found.pop()
     total = size(obj)
     if array is not None:
-        last: Any = found[-1] if found else None
-        is_dict = class_of(last) is dict
-        split = is_dict and _is_split(last)
-        if STAYS or not (split or (is_dict and len(found) == 1)):
-            total += array.of(cls, len(found))
-        if STAYS and split:  # its dict counts the array as its own
-            total -= _dict_size(last) - _EMPTY
+        total += array.of(obj, found)
     return total, found, _ALL
 
 
@@ -92,11 +85,13 @@ def _look_into_sequence(kind: Any, size: Callable[[Any], int], whole: Look, obj:
 
 
 def _look_into_set(kind: Any, size: Callable[[Any], int], whole: Look, obj: Any, room: int) -> Found:
-    entries = kind.__len__(obj)
+    entries, own = kind.__len__(obj), size(obj)
+    hollow = _hollow(own, entries, room)
+    if hollow is not None:
+        return hollow
     if entries <= room:
         return whole(obj, room)
-    total = size(obj)
-    return _hollow(total, entries) or _sampled(total, entries, [_first(partial(kind.__iter__, obj), room)])
+    return _sampled(own, entries, [_first(partial(kind.__iter__, obj), room)])
 
 
 def _look_into_deque(kind: Any, size: Callable[[Any], int], whole: Look, obj: Any, room: int) -> Found:
@@ -107,16 +102,18 @@ def _look_into_deque(kind: Any, size: Callable[[Any], int], whole: Look, obj: An
 
 
 def _look_into_dict(kind: Any, size: Callable[[Any], int], whole: Look, obj: Any, room: int) -> Found:
-    entries = kind.__len__(obj)
+    entries, own = kind.__len__(obj), size(obj)
+    hollow = _hollow(own, entries, room)
+    if hollow is not None:
+        return hollow
     if entries > room:
-        total = size(obj)
-        views = kind.keys(obj), kind.values(obj)
-        return _hollow(total, entries) or _sampled(
-            total, entries, [_at_both_ends(each.__iter__, each.__reversed__, room // 2) for each in views]
-        )
+        views: list[Any] = [view(obj) for view in (vars(dict)["keys"], vars(dict)["values"])]
+        return _sampled(own, entries, [_at_both_ends(each.__iter__, each.__reversed__, room // 2) for each in views])
     if whole is look_into:
-        own, values = size(obj), [*obj.values()]
-        return own, values if own < _least(entries) else [*obj, *values], _ALL
+        values = [*kind.values(obj)]
+        if kind is dict and is_split(obj):
+            return own + prefix_of((own - _EMPTY) >> 3), values, _ALL
+        return own, [*obj, *values] if kind is dict else [*kind.keys(obj), *values], _ALL
     own, found, _ = whole(obj, room)
     return own, [*{id(each): each for each in (*kind.keys(obj), *found)}.values()], _ALL
 
@@ -134,9 +131,11 @@ CONTAINERS: Final[dict[int, tuple[Any, Callable[..., Found]]]] = {
 }
 
 
-def _hollow(size: int, entries: int) -> Found | None:
-    """Guess where looking would take too long."""
-    return (size + entries * _ENTRY_UNSEEN, [], _ALL) if size > _HOLLOW and size > entries * _HOLLOW_ENTRY else None
+def _hollow(own: int, entries: int, room: int) -> Found | None:
+    """Guess where looking would take too long, unless there is room for everything."""
+    if own < _HOLLOW or own < entries * _HOLLOW_ENTRY or room == sys.maxsize:
+        return None
+    return own + entries * _ENTRY_UNSEEN, [], _ALL
 
 
 def _sampled(size: int, entries: int, samples: list[list[Any]]) -> Found:
@@ -155,23 +154,3 @@ def _first(iterate: Callable[[], Iterable[Any]], number: int) -> list[Any]:
         except RuntimeError:
             continue
     return []
-
-
-# -- dicts of attributes ----------------------------------------------------------------------------------------------------------------------
-
-_EMPTY: Final[int] = _dict_size({})
-_SMALLEST: Final = getsizeof({"a": None})
-_HEAD: Final = _SMALLEST - 8 - 5 * 16
-
-
-def _is_split(attributes: dict[Any, Any]) -> bool:
-    """Whether the keys of a dict belong to a class: it is smaller than one with keys of its own could be."""
-    return getsizeof(attributes) < _least(len(attributes))
-
-
-def _least(entries: int) -> int:
-    """Return the size of the smallest dict that holds so many entries, and their keys as well."""
-    if entries <= 5:
-        return _SMALLEST if entries else 0
-    slots = 1 << ((entries * 3 + 1) // 2 - 1).bit_length()
-    return _HEAD + slots + slots * 2 // 3 * 16

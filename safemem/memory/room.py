@@ -10,28 +10,44 @@ one more than there are attributes.
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-__all__ = ["STAYS", "Room", "has_array"]
+from safemem._graph import class_of, mro_of
+
+__all__ = ["Room", "has_array", "is_split", "prefix_of"]
 
 _MANAGED_DICT: Final = 1 << 4  # Py_TPFLAGS_MANAGED_DICT
 _INLINE_VALUES: Final = 1 << 2  # Py_TPFLAGS_INLINE_VALUES, 3.13 and later
+_HEAP_TYPE: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _POINTER: Final = 8 if sys.maxsize > 1 << 32 else 4
 _flags: Final[Any] = type.__dict__["__flags__"].__get__
 _qualname: Final[Any] = type.__dict__["__qualname__"].__get__
 _basicsize: Final[Any] = type.__dict__["__basicsize__"].__get__
 _dict_size: Final[Any] = vars(dict)["__sizeof__"]
 
-# From 3.13 the array is a part of the instance, and stays when there is a dict.
-STAYS: Final = sys.version_info >= (3, 13)
+_IN_OBJECT: Final = sys.version_info >= (3, 13)  # where the array is a part of the instance, and stays when there is a dict
+_DICT: Final = sys.getsizeof({})
+_PLACES_OF_DICT: Final = (-3 * _POINTER, -_POINTER)  # with and without the collector's links before an object
 
-_place: int | None = None  # where in a class the address of its keys stands; 0 after a trial that failed
+
+class _Layout(NamedTuple):
+    """What the trial found out; 0 for what it did not."""
+
+    keys: int  # where in a class the address of its keys stands
+    dict: int  # where before an instance the address of its dict stands, if it has an array as well
+
+
+_layout: _Layout | None = None
 
 
 def has_array(cls: type) -> bool:
     """Whether instances of a class keep their attributes in an array, as long as nobody asks for their dict."""
-    flags = _flags(cls)
-    return bool(flags & _MANAGED_DICT) and (not STAYS or bool(flags & _INLINE_VALUES))
+    if not _flags(cls) & _MANAGED_DICT:
+        return False
+    if _IN_OBJECT:
+        return bool(_flags(cls) & _INLINE_VALUES)
+    # Only object.__new__ makes one.
+    return all(base is object or _flags(base) & _HEAP_TYPE for base in mro_of(cls))
 
 
 class Room:
@@ -42,24 +58,52 @@ class Room:
     def __init__(self) -> None:
         self._settled = 0  # with each of the first thirty instances of a class, the array of the next becomes shorter
 
-    def of(self, cls: type, attributes: int) -> int:
-        """Return how many bytes the array takes in the youngest instance of the class, if it has that many attributes."""
-        length = self._settled or max(self._find(cls) or attributes + 1, attributes)
-        # A byte a value comes first, which says in which order they were set; and so do one pointer (from 3.13) or two bytes (before).
-        return _rounded(length) + (length + 1) * _POINTER if STAYS else _rounded(length + 2) + length * _POINTER
+    def of(self, obj: object, found: list[Any]) -> int:
+        """Return how many bytes the array takes in the youngest instance of an object's class; `found` is what the object refers to."""
+        last: Any = found[-1] if found else None
+        has_dict = class_of(last) is dict
+        if not _IN_OBJECT and has_dict and (len(found) == 1 or is_split(last)):
+            return 0
+        layout = _layout or _find_layout()
+        length = self._settled or max(self._find(type(obj), layout.keys) or len(found) + 1, len(found))
+        total = prefix_of(length) + length * _POINTER
+        if layout.dict:
+            from ctypes import c_ssize_t
 
-    def _find(self, cls: type) -> int:
-        global _place  # noqa: PLW0603 - found out once
-        if _place is None:
-            _place = _find_place()
-        usable, used = _counters(cls, _place) if _place else (0, 0)
+            # A dict that uses the array is no referent of the instance.
+            if c_ssize_t.from_address(id(obj) + layout.dict).value not in {0, id(last)}:
+                total += _DICT
+        return total
+
+    def _find(self, cls: type, place: int) -> int:
+        usable, used = _counters(cls, place) if place else (0, 0)
         if used and usable <= 1:
             self._settled = usable + used
         return usable + used
 
 
+def prefix_of(length: int) -> int:
+    """Return the size of what comes before an array: in which order the values were set, a byte each, and more, rounded up to pointers."""
+    return _rounded(length) + _POINTER if _IN_OBJECT else _rounded(length + 2)
+
+
+def is_split(attributes: dict[Any, Any]) -> bool:
+    """Whether the keys of a dict belong to a class: then it is smaller than any that could hold them, or of no size that such a one has."""
+    size, entries = sys.getsizeof(attributes), len(attributes)
+    if size > _DICT + _MOST * _POINTER:
+        return False
+    return size not in _WITH_KEYS or entries > 10 or (entries > 5 and size < _WITH_KEYS[-1])
+
+
+_MOST: Final = 30  # SHARED_KEYS_MAX_SIZE
+_WITH_KEYS: Final = (_DICT, sys.getsizeof({"": 0}), sys.getsizeof({0: 0}), sys.getsizeof(dict.fromkeys("abcdef")))
+
+
 def _rounded(size: int) -> int:
     return -(-size // _POINTER) * _POINTER
+
+
+# -- the trial --------------------------------------------------------------------------------------------------------------------------------
 
 
 def _counters(cls: type, place: int) -> tuple[int, int]:
@@ -73,14 +117,22 @@ def _counters(cls: type, place: int) -> tuple[int, int]:
     return (usable, used) if 0 <= usable <= 30 and 0 <= used <= 30 else (0, 0)
 
 
-def _find_place() -> int:
-    """Find the address of the keys in a class: it stands behind that of the qualified name. Prove it with instances whose length shows."""
-    if sys.implementation.name != "cpython" or _POINTER != 8 or sys.version_info >= (3, 15):
-        return 0  # where nobody has looked, an address may be none
-    try:
-        from ctypes import c_ssize_t
-    except ImportError:
-        return 0
+def _find_layout() -> _Layout:
+    global _layout  # noqa: PLW0603 - found out once
+    if (
+        sys.implementation.name == "cpython" and _POINTER == 8 and sys.version_info < (3, 15)
+    ):  # where nobody has looked, an address may be none
+        try:
+            _layout = _try_layout()
+        except ImportError:  # no ctypes
+            pass
+    _layout = _layout or _Layout(0, 0)
+    return _layout
+
+
+def _try_layout() -> _Layout:
+    """Find the address of a class's keys, which stands behind that of its qualified name, and prove it with instances whose length shows."""
+    from ctypes import c_ssize_t
 
     class Trial:
         def __init__(self) -> None:
@@ -89,11 +141,13 @@ def _find_place() -> int:
     name = id(_qualname(Trial))
     places = [place for place in range(0, _basicsize(type) - 8, 8) if c_ssize_t.from_address(id(Trial) + place).value == name]
     if len(places) != 1:
-        return 0
-    place = places[0] + 8
+        return _Layout(0, 0)
+    found = set(_PLACES_OF_DICT)
     for _ in range(3):
         trial = Trial()
+        found = {place for place in found if c_ssize_t.from_address(id(trial) + place).value == 0}
         length = (_dict_size(trial.__dict__) - _dict_size({})) // _POINTER
-        if not 2 <= length == sum(_counters(Trial, place)):
-            return 0
-    return place
+        found = {place for place in found if c_ssize_t.from_address(id(trial) + place).value == id(trial.__dict__)}
+        if not 2 <= length == sum(_counters(Trial, places[0] + 8)):
+            return _Layout(0, 0)
+    return _Layout(places[0] + 8, found.pop() if _IN_OBJECT and found else 0)
