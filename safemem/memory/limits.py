@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from safemem.memory.kernel import KernelFile, number_after, read_text
+from safemem.memory.kernel import KernelFile, number_after, read_bytes, read_text
 from safemem.memory.systems import machine_memory
 
 if TYPE_CHECKING:
@@ -78,8 +78,13 @@ def find_limits(root: str = "/") -> list[Limit]:
 
 
 def _of_groups(root: str) -> Iterator[Limit]:
+    old: list[tuple[str, str]] = []
     for version, folder, name in groups(root):
         yield from (_of_group_v2 if version == 2 else _of_group_v1)(folder, name)
+        if version == 1:
+            old.append((folder, name))
+    if old:
+        yield from _above_group_v1(*old[-1])
 
 
 def groups(root: str = "/") -> Iterator[tuple[int, str, str]]:
@@ -105,7 +110,7 @@ def _upwards(root: str, kind: str, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_inside(path: str, mounted: str) -> bool:
-    return ".." not in path.split("/") and posixpath.commonpath([path, mounted]) == mounted
+    return path.startswith("/") and ".." not in path.split("/") and posixpath.commonpath([path, mounted]) == mounted
 
 
 def _mounts(root: str, kind: str) -> Iterator[tuple[str, str]]:
@@ -146,6 +151,20 @@ def _of_group_v2(folder: str, name: str) -> Iterator[Limit]:
 
 
 def _of_group_v1(folder: str, name: str) -> Iterator[Limit]:
+    size = KernelFile(f"{folder}/memory.limit_in_bytes").number()
+    if size is not None and size < _NO_LIMIT:
+        yield Limit(size, f"memory.limit_in_bytes of control group {name} (cgroup v1)", "cgroup", _usage_v1(folder))
+
+
+def _above_group_v1(folder: str, name: str) -> Iterator[Limit]:
+    """Look for what a group sets that is out of sight above the topmost one: that tells of it, but not of its usage."""
+    size = number_after(b"hierarchical_memory_limit ", read_bytes(f"{folder}/memory.stat"))
+    own = KernelFile(f"{folder}/memory.limit_in_bytes").number()
+    if size is not None and size < min(own or _NO_LIMIT, _NO_LIMIT):
+        yield Limit(size, f"a group above control group {name} (cgroup v1)", "cgroup", _usage_v1(folder))
+
+
+def _usage_v1(folder: str) -> Callable[[], int | None]:
     usage, stat = KernelFile(f"{folder}/memory.usage_in_bytes"), KernelFile(f"{folder}/memory.stat")
 
     def used() -> int | None:
@@ -153,15 +172,10 @@ def _of_group_v1(folder: str, name: str) -> Iterator[Limit]:
         if total is None:
             return None
         text = stat.read()
-        prefix = b"total_" if b"\ntotal_cache " in text else b""
+        prefix = b"total_" if b"\ntotal_cache " in text else b""  # with the groups below
         return max(total - sum(number_after(prefix + part, text) or 0 for part in (b"inactive_file ", b"active_file ")), 0)
 
-    size = KernelFile(f"{folder}/memory.limit_in_bytes").number()
-    if size is not None and size < _NO_LIMIT:
-        yield Limit(size, f"memory.limit_in_bytes of control group {name} (cgroup v1)", "cgroup", used)
-    above = number_after(b"hierarchical_memory_limit ", stat.read())  # set by a group that may be out of sight
-    if above is not None and above < (_NO_LIMIT if size is None else min(size, _NO_LIMIT)):
-        yield Limit(above, f"a group above control group {name} (cgroup v1)", "cgroup", used)
+    return used
 
 
 # -- the machine and the process --------------------------------------------------------------------------------------------------------------

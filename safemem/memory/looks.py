@@ -31,6 +31,7 @@ __all__ = ["CONTAINERS", "draw", "look_at_instance", "look_into"]
 
 _ALL: Final[Samples] = ()
 _referents: Final = gc.get_referents
+_VIEWS: Final[Any] = (vars(dict)["keys"], vars(dict)["values"])
 _EMPTY: Final = getsizeof({})
 
 # Where in its part of a sequence a piece is drawn: the fractions of the multiples of the golden ratio, which are in step with no period.
@@ -107,13 +108,13 @@ def _look_into_dict(kind: Any, size: Callable[[Any], int], whole: Look, obj: Any
     if hollow is not None:
         return hollow
     if entries > room:
-        views: list[Any] = [view(obj) for view in (vars(dict)["keys"], vars(dict)["values"])]
+        views = [view(obj) for view in _VIEWS]
         return _sampled(own, entries, [_at_both_ends(each.__iter__, each.__reversed__, room // 2) for each in views])
     if whole is look_into:
-        values = [*kind.values(obj)]
-        if kind is dict and is_split(obj):
+        keys, values = [[*view(obj)] for view in _VIEWS]
+        if is_split(obj):
             return own + prefix_of((own - _EMPTY) >> 3), values, _ALL
-        return own, [*obj, *values] if kind is dict else [*kind.keys(obj), *values], _ALL
+        return own, [*keys, *values], _ALL
     own, found, _ = whole(obj, room)
     return own, [*{id(each): each for each in (*kind.keys(obj), *found)}.values()], _ALL
 
