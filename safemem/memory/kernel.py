@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["KernelFile", "number_after", "read_text"]
+__all__ = ["KernelFile", "number_after", "read_bytes", "read_text"]
 
 _SIZE = 16384  # what is read here is a page or two
 
@@ -77,10 +77,15 @@ def number_after(name: bytes, text: bytes) -> int | None:
     return int(words[0]) if words and words[0].isdigit() else None
 
 
-def read_text(path: str) -> str:
+def read_bytes(path: str) -> bytes:
     """Return what a file says, empty if it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, "rb") as file:
             return file.read()
     except OSError:
-        return ""
+        return b""
+
+
+def read_text(path: str) -> str:
+    """Return what a file says; what is no UTF-8 is kept as file names keep it."""
+    return read_bytes(path).decode(errors="surrogateescape")
