@@ -7,6 +7,7 @@
 #define SAFEMEM_ACCOUNT_H
 
 #include "keys.h"
+#include "weak.h"
 
 /* -- changes, with the cache locked ------------------------------------------------------------------------------------------------- */
 

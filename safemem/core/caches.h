@@ -3,7 +3,7 @@
 #ifndef SAFEMEM_CACHES_H
 #define SAFEMEM_CACHES_H
 
-#include "account_methods.h"
+#include "account_regions.h"
 #include "bound.h"
 #include "check.h"
 

@@ -10,7 +10,6 @@
 #include "account.h"
 #include "gone.h"
 #include "moment.h"
-#include "weak.h"
 
 /* -- the ring -------------------------------------------------------------------------------------------------------------------- */
 
@@ -225,9 +224,7 @@ take_entry(Core *self, uint32_t number, PyObject *cause, Gone *gone)
     }
     PyObject *value = self->entries[number].value, *told = cause;
     int strong = !self->entries[number].weak;
-    if (UNLIKELY(self->accounted) && strong) {
-        recount(self, number, -1);
-    }
+    recount(self, number, -strong);
     if (UNLIKELY(self->weak)) {
         value = take_object(self, number, &told);
     }

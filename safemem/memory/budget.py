@@ -11,7 +11,7 @@ from safemem.memory.amounts import bytes_of, in_words
 from safemem.memory.budgetstats import BudgetStats
 from safemem.memory.ledger import Ledger
 from safemem.memory.measuring import Measure, own_bytes
-from safemem.memory.pressure import Pressure, Readings
+from safemem.memory.pressure import Pressure
 from safemem.memory.sources import source_of
 from safemem.memory.watcher import PATIENCE, Watcher
 
@@ -184,7 +184,7 @@ class MemoryBudget:
             words = f"{self._accounted_level():.0%} of {in_words(self.limit)} accounted ({where})"
             if ledger.watches:
                 words += "; no signal on this system says how much memory is in use, so only the accounted bytes are bounded"
-            readings = Readings(self._accounted_level(), self.used, self.limit, where, readings.psi)
+            readings = readings._replace(level=self._accounted_level(), used=self.used, limit=self.limit, source=where)
         else:
             words = f"{readings.level:.0%} of {in_words(readings.limit or 0)} in use ({readings.source})"
         level = readings.level or 0.0

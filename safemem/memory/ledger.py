@@ -84,9 +84,9 @@ class Ledger(AccountCore):
         "_look_due",
         "_members",
         "_reacting",
+        "_trimmed",
         "_turn",
         "control",
-        "_trimmed",
         "let_go_bytes",
         "let_go_count",
         "source",
@@ -282,7 +282,9 @@ class Ledger(AccountCore):
         The regions are those in which most of the coldest entries of all caches lie; what else lies there goes too.
         """
         goal = self.used - nbytes
-        members = [(cache, member.floor) for member in self.members() if (cache := member.ref()) is not None and cache._charged > member.floor]
+        members = [
+            (cache, member.floor) for member in self.members() if (cache := member.ref()) is not None and cache._charged > member.floor
+        ]
         cold = Counter[int]()
         for cache, _floor in members:
             cold.update(cache._cold_regions(COLDEST, REGION))

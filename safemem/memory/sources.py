@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Fixed", "Share", "Source", "source_of"]
 
-NO_READINGS: Final = Readings(None, None, None, None, None)
-
 # What is taken for all memory where nothing tells how much there is.
 _UNKNOWN: Final = 512 << 20
 
@@ -74,7 +72,7 @@ class Fixed:
 
     def read(self) -> Readings:
         """See `Source`."""
-        return NO_READINGS
+        return Readings()
 
     def describe(self) -> str:
         """See `Source`."""
