@@ -87,10 +87,8 @@ plain_bytes(PyObject *object)
     if (PyBytes_CheckExact(object)) {
         return (int64_t)(offsetof(PyBytesObject, ob_sval) + 1) + (int64_t)PyBytes_GET_SIZE(object);
     }
-    if (PyUnicode_CheckExact(object)) {
-        int64_t length = (int64_t)PyUnicode_GET_LENGTH(object) + 1;
-        return PyUnicode_IS_ASCII(object) ? (int64_t)sizeof(PyASCIIObject) + length
-                                          : (int64_t)sizeof(PyCompactUnicodeObject) + length * (int64_t)PyUnicode_KIND(object);
+    if (PyUnicode_CheckExact(object)) { /* one that is not ASCII may have got its UTF-8 beside it */
+        return PyUnicode_IS_COMPACT_ASCII(object) ? (int64_t)sizeof(PyASCIIObject) + (int64_t)PyUnicode_GET_LENGTH(object) + 1 : -1;
     }
     if (PyFloat_CheckExact(object)) {
         return (int64_t)sizeof(PyFloatObject);
