@@ -7,12 +7,13 @@ for a look at our own numbers, never while a cache is asked for anything: a cach
 from __future__ import annotations
 
 import math
+import os
 from _thread import get_ident
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
-from safemem.core import AccountCore, RemovalCause, new_lock, report_unraisable
+from safemem.core import NATIVE, AccountCore, RemovalCause, new_lock, report_unraisable
 from safemem.core._calls import measure_all
 from safemem.memory.control import CRITICAL, Control
 from safemem.memory.readings import trim
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger", "Member"]
 
-# Of how many caches the least valuable entry is looked for at a time, and among how many entries of each. With 8 entries of each cache the
+# Of how many caches the least valuable entry is looked for at a time, and among how many entries of each. With 16 entries of each cache the
 # cost of misses comes near that of an exact order: see the benchmark of two caches.
 FEW: Final = 8
-SAMPLES: Final = 8
+SAMPLES: Final = 16 if NATIVE else 8
 
 # How many of the coldest entries of a cache are looked at to find where most of them lie, and how large a region is: 64 KiB.
 COLDEST: Final = 8192
@@ -106,13 +107,13 @@ class Ledger(AccountCore):
         self.let_go_bytes = 0
         self.trims = 0
         self.trimmed_bytes = 0
-        self.watcher = 0  # the thread that watches, if there is one
+        self.watcher: tuple[int, int] | None = None  # the process and the thread that watches, if there is one
         self._trimmed = -math.inf
         self._guard = new_lock()
         self._members: dict[int, Member] = {}  # by id(cache)
         self._list: list[Member] | None = None
         self._dead: deque[_Held] = deque()
-        self._reacting: set[int] = set()  # threads
+        self._reacting: dict[int, int] = {}  # threads, and in which process: a fork leaves others behind
         self._turn = 0
         self._look_due = now
         self._limits_due = now + LIMITS_PAUSE
@@ -185,10 +186,10 @@ class Ledger(AccountCore):
 
     def react(self) -> None:
         """Do what a store, or a look at the level, calls for; never raises what is not the caller's."""
-        thread = get_ident()
-        if thread in self._reacting:  # a callback of ours: whoever called it goes on when it returns
+        thread, process = get_ident(), os.getpid()
+        if self._reacting.get(thread) == process:  # a callback of ours: whoever called it goes on when it returns
             return
-        self._reacting.add(thread)
+        self._reacting[thread] = process
         try:
             self.enforce()
             if self.watches:
@@ -196,7 +197,7 @@ class Ledger(AccountCore):
         except Exception as error:  # noqa: BLE001 - of a timer, or a weird cache: not the caller's
             report_unraisable(error)
         finally:
-            self._reacting.discard(thread)
+            self._reacting.pop(thread, None)
 
     def enforce(self) -> None:
         """Let go of what is more than the bound."""
@@ -231,7 +232,7 @@ class Ledger(AccountCore):
         """Give free memory back to the system, if it is time to, and find out how much less is in use than before."""
         critical = before.level is not None and before.level > CRITICAL
         pause = CRITICAL_TRIM_PAUSE if critical else TRIM_PAUSE
-        if (get_ident() == self.watcher or (critical and not self.watcher)) and not self._trimmed <= now < self._trimmed + pause:
+        if self._may_trim(critical=critical) and not self._trimmed <= now < self._trimmed + pause:
             self._trimmed = now
             self.trims += 1
             self.trimmed_bytes += trim()
@@ -239,6 +240,12 @@ class Ledger(AccountCore):
         if before.used is not None and after.used is not None:
             with self._guard:
                 self.control.came_back(before.used - after.used)
+
+    def _may_trim(self, *, critical: bool) -> bool:
+        watcher, process = self.watcher, os.getpid()
+        if watcher is not None and watcher[0] == process:
+            return watcher[1] == get_ident()
+        return critical
 
     def _set_alarm(self) -> None:
         bound = self.control.bound

@@ -103,15 +103,15 @@ class Watcher:
 
 def _watch(watcher: Watcher, shift: _Shift) -> None:
     ledger = watcher.ledger
-    ledger.watcher = get_ident()
+    ledger.watcher = me = os.getpid(), get_ident()
     pause = 0.0
     while shift.goes_on():
         try:
             shift.bell.get(timeout=pause)
         except Empty:
             pause = _look(ledger)
-    if ledger.watcher == get_ident():
-        ledger.watcher = 0
+    if ledger.watcher == me:
+        ledger.watcher = None
 
 
 def _look(ledger: Ledger) -> float:
