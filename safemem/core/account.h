@@ -99,6 +99,13 @@ plain_bytes(PyObject *object)
     return -1;
 }
 
+/* What the collector puts in front of an object. */
+#ifdef Py_GIL_DISABLED
+#define COLLECTOR_HEADER 0
+#else
+#define COLLECTOR_HEADER (2 * sizeof(void *))
+#endif
+
 /* The same for keys, which are often tuples of such objects. */
 static int64_t
 plain_key_bytes(PyObject *key)
@@ -106,7 +113,7 @@ plain_key_bytes(PyObject *key)
     if (!PyTuple_CheckExact(key)) {
         return plain_bytes(key);
     }
-    int64_t sum = (int64_t)(offsetof(PyTupleObject, ob_item) + 2 * sizeof(void *)) + (int64_t)sizeof(PyObject *) * (int64_t)PyTuple_GET_SIZE(key);
+    int64_t sum = (int64_t)(offsetof(PyTupleObject, ob_item) + COLLECTOR_HEADER) + (int64_t)sizeof(PyObject *) * (int64_t)PyTuple_GET_SIZE(key);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); i++) {
         int64_t bytes = plain_bytes(PyTuple_GET_ITEM(key, i));
         if (bytes < 0) {
