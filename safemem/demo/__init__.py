@@ -25,6 +25,7 @@ ROWS: tuple[str, ...] = (
     "big_objects",
     "stored_exception",
     "parent_pointer",
+    "short_of_memory",
 )
 
 

@@ -6,10 +6,10 @@ for a look at our own numbers, never while a cache is asked for anything: a cach
 
 from __future__ import annotations
 
-import math
 import os
 from _thread import get_ident
 from collections import Counter, deque
+from time import thread_time
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
@@ -36,14 +36,21 @@ SAMPLES: Final = 16 if NATIVE else 8
 COLDEST: Final = 8192
 REGION: Final = 16
 
-# When the level is far from the bound, look at it again after so many bytes more, but not more often than this, in seconds.
+# When the level is far from the bound, look at it again after so many bytes more, but not sooner than after this, in seconds.
 BYTES_PER_LOOK: Final = 1 << 20
 SHORTEST_PAUSE: Final = 0.010
 
-# To give memory back takes time in proportion to the heap, and holds up whoever allocates meanwhile; so there are as many seconds between.
-# The thread does it; where there is none, whoever stores does when the level is critical.
+# While memory is short: so many steps at one look, and a look after so many seconds.
+STEPS: Final = 4
+SHORT_PAUSE: Final = 0.003
+
+# To give memory back takes time in proportion to the heap, and holds up whoever allocates meanwhile: so many times as long there is a pause after
+# it, but no longer than so many seconds; and it is done if this part of the limit was let go of since. The thread does it, or when the level is
+# critical whoever notices.
+TRIM_SHARE: Final = 10
 TRIM_PAUSE: Final = 0.2
 CRITICAL_TRIM_PAUSE: Final = 0.05
+TRIM_WORTH: Final = 1 / 128
 
 # How often, in seconds, to find out whether somebody has changed the limits of the process.
 LIMITS_PAUSE: Final = 5.0
@@ -85,7 +92,8 @@ class Ledger(AccountCore):
         "_look_due",
         "_members",
         "_reacting",
-        "_trimmed",
+        "_trim_due",
+        "_trimmed_at",
         "_turn",
         "control",
         "let_go_bytes",
@@ -108,7 +116,8 @@ class Ledger(AccountCore):
         self.trims = 0
         self.trimmed_bytes = 0
         self.watcher: tuple[int, int] | None = None  # the process and the thread that watches, if there is one
-        self._trimmed = -math.inf
+        self._trimmed_at = 0
+        self._trim_due = now
         self._guard = new_lock()
         self._members: dict[int, Member] = {}  # by id(cache)
         self._list: list[Member] | None = None
@@ -185,7 +194,14 @@ class Ledger(AccountCore):
     # -- reacting -------------------------------------------------------------------------------------------------------------------
 
     def react(self) -> None:
-        """Do what a store, or a look at the level, calls for; never raises what is not the caller's."""
+        """Do what a store calls for; never raises what is not the caller's."""
+        self._react(watching=False)
+
+    def watch(self) -> None:
+        """Do what is to be done now, as the thread does it: without asking whether it is time to look at the level."""
+        self._react(watching=True)
+
+    def _react(self, *, watching: bool) -> None:
         thread, process = get_ident(), os.getpid()
         if self._reacting.get(thread) == process:  # a callback of ours: whoever called it goes on when it returns
             return
@@ -193,7 +209,7 @@ class Ledger(AccountCore):
         try:
             self.enforce()
             if self.watches:
-                self.look()
+                self.look(watching=watching)
         except Exception as error:  # noqa: BLE001 - of a timer, or a weird cache: not the caller's
             report_unraisable(error)
         finally:
@@ -208,44 +224,49 @@ class Ledger(AccountCore):
                 return
             most -= self._let_go(SAMPLES, spare=spare, until=bound, most=most)[0]
 
-    def look(self) -> None:
+    def look(self, *, watching: bool) -> None:
         """Look at the level, if it is time to, and do what it calls for."""
         now = self.timer()
-        if self._look_due > now >= self._look_due - SHORTEST_PAUSE:
+        if not watching and self._look_due > now >= self._look_due - SHORTEST_PAUSE:
             self._set_alarm()
             return
         self._look_due = now + SHORTEST_PAUSE
         if not self._limits_due > now >= self._limits_due - LIMITS_PAUSE:
             self._limits_due = now + LIMITS_PAUSE
             self.source.look_again()
-        readings = self.source.read()
-        with self._guard:
-            self.control.limit = self.source.limit
-            step = self.control.decide(readings, self.used, now)
-            self._set_alarm()
-        if step > 0:
-            self._let_go_together(step)
-        if self.control.short:
-            self._give_back(readings, now)
+        for _ in range(STEPS):
+            readings = self.source.read()
+            with self._guard:
+                self.control.limit = self.source.limit
+                step = self.control.decide(readings, self.used, now)
+                self._set_alarm()
+            if step > 0:
+                self._let_go_together(step)
+            if self.control.short:
+                self._give_back(readings, now)
+                self._look_due = now + SHORT_PAUSE
+            if step <= 0:
+                return
 
     def _give_back(self, before: Readings, now: float) -> None:
         """Give free memory back to the system, if it is time to, and find out how much less is in use than before."""
         critical = before.level is not None and before.level > CRITICAL
-        pause = CRITICAL_TRIM_PAUSE if critical else TRIM_PAUSE
-        if self._may_trim(critical=critical) and not self._trimmed <= now < self._trimmed + pause:
-            self._trimmed = now
-            self.trims += 1
+        worth = self.let_go_bytes - self._trimmed_at >= TRIM_WORTH * (before.limit or 0)
+        if worth and self._may_trim(critical=critical) and not self._trim_due > now >= self._trim_due - LIMITS_PAUSE:
+            started = thread_time()
+            self._trimmed_at = self.let_go_bytes
             self.trimmed_bytes += trim()
+            self.trims += 1
+            pause = max(SHORTEST_PAUSE, TRIM_SHARE * (thread_time() - started))
+            self._trim_due = now + min(pause, CRITICAL_TRIM_PAUSE if critical else TRIM_PAUSE)
         after = self.source.read()
         if before.used is not None and after.used is not None:
             with self._guard:
                 self.control.came_back(before.used - after.used)
 
     def _may_trim(self, *, critical: bool) -> bool:
-        watcher, process = self.watcher, os.getpid()
-        if watcher is not None and watcher[0] == process:
-            return watcher[1] == get_ident()
-        return critical
+        watcher = self.watcher
+        return critical or watcher == (os.getpid(), get_ident())
 
     def _set_alarm(self) -> None:
         bound = self.control.bound

@@ -117,7 +117,7 @@ def _watch(watcher: Watcher, shift: _Shift) -> None:
 def _look(ledger: Ledger) -> float:
     """Do what is to be done now, and return the seconds until the next time."""
     try:
-        ledger.react()
+        ledger.watch()
     except BaseException as error:  # noqa: BLE001 - there is nobody else to tell, and the watch goes on
         report_unraisable(error)
     control = ledger.control
