@@ -36,6 +36,9 @@ from safemem.weak.registry import WeakRegistry
 
 if TYPE_CHECKING:
     from safemem.caches.stats import CacheStats, WeakCacheStats
+    from safemem.memory.pressure import Pressure
+    from safemem.memory.readings import MemoryInfo, memory_info, trim
+    from safemem.memory.sizeof import sizeof
     from safemem.resources.files import managed_file
     from safemem.resources.isolate import IsolationError, arun_isolated, run_isolated
     from safemem.resources.managed import managed
@@ -56,8 +59,10 @@ __all__ = [
     "Disposable",
     "IsolationError",
     "LRUCache",
+    "MemoryInfo",
     "Observable",
     "Orphan",
+    "Pressure",
     "RemovalCause",
     "ResourceScope",
     "SafememError",
@@ -86,11 +91,14 @@ __all__ = [
     "managed_shm",
     "managed_tempdir",
     "managed_tempfile",
+    "memory_info",
     "no_cycles",
     "on_signals",
     "run_isolated",
+    "sizeof",
     "strip_traceback",
     "sweep",
+    "trim",
     "weak_callback",
     "weak_fields",
     "weak_partial",
@@ -102,7 +110,9 @@ _LATER = {
     "AsyncResourceScope": "safemem.resources.scope",
     "CacheStats": "safemem.caches.stats",
     "IsolationError": "safemem.resources.isolate",
+    "MemoryInfo": "safemem.memory.readings",
     "Orphan": "safemem.resources.sweep",
+    "Pressure": "safemem.memory.pressure",
     "ResourceScope": "safemem.resources.scope",
     "WeakCacheStats": "safemem.caches.stats",
     "arun_isolated": "safemem.resources.isolate",
@@ -114,9 +124,12 @@ _LATER = {
     "managed_shm": "safemem.resources.shm",
     "managed_tempdir": "safemem.resources.temp",
     "managed_tempfile": "safemem.resources.temp",
+    "memory_info": "safemem.memory.readings",
     "on_signals": "safemem.resources.signals",
     "run_isolated": "safemem.resources.isolate",
+    "sizeof": "safemem.memory.sizeof",
     "sweep": "safemem.resources.sweep",
+    "trim": "safemem.memory.readings",
 }
 
 

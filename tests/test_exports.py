@@ -21,8 +21,10 @@ PUBLIC = {
     "Disposable",
     "IsolationError",
     "LRUCache",
+    "MemoryInfo",
     "Observable",
     "Orphan",
+    "Pressure",
     "RemovalCause",
     "ResourceScope",
     "SafememError",
@@ -51,11 +53,14 @@ PUBLIC = {
     "managed_shm",
     "managed_tempdir",
     "managed_tempfile",
+    "memory_info",
     "on_signals",
     "run_isolated",
+    "sizeof",
     "strip_traceback",
     "no_cycles",
     "sweep",
+    "trim",
     "weak_callback",
     "weak_fields",
     "weak_partial",
@@ -82,6 +87,9 @@ SIGNATURES = {
     "lru_cache": "maxsize typed",
     "maintain": "interval caches",
     "list_resources": "",
+    "memory_info": "",
+    "sizeof": "obj *, exact",
+    "trim": "",
     "managed_memfd": "size *, sealed",
     "managed_shm": "size *, name attach policy init readonly mode prealloc on_views guardian",
     "managed": "obj *, close",
@@ -103,7 +111,7 @@ SIGNATURES = {
 }
 
 # Classes whose instances the package makes.
-WITHOUT_CALLERS = {"CacheStats", "Connection", "Orphan", "RemovalCause", "WeakCacheStats"}
+WITHOUT_CALLERS = {"CacheStats", "Connection", "MemoryInfo", "Orphan", "Pressure", "RemovalCause", "WeakCacheStats"}
 
 # Names that __init__.py binds for its own annotations.
 FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}
