@@ -158,7 +158,9 @@ class TestInfo:
         assert {value for name, value in facts["signals"].items() if name != "can_trim"} == {None}
         shown = _info.as_text(facts)
         assert shown.count("no limit found") == 5
-        assert len(re.findall(r"(tightest bound|used of it|level|stalls from|stalled|system warning) +this system does not tell", shown)) == 6
+        assert (
+            len(re.findall(r"(tightest bound|used of it|level|stalls from|stalled|system warning) +this system does not tell", shown)) == 6
+        )
 
     def test_a_distribution_that_is_not_installed(self):
         """The source tree alone has no version."""

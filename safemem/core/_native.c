@@ -287,6 +287,8 @@ import_objects(State *state)
     state->str_prune = PyUnicode_InternFromString("_prune");
     state->str_title = PyUnicode_InternFromString("title");
     state->str_of = PyUnicode_InternFromString("_of");
+    state->str_add = PyUnicode_InternFromString("_add");
+    state->str_origin = PyUnicode_InternFromString("_origin");
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_OBJECTS(WAS_MADE)
 #undef WAS_MADE
