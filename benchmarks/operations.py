@@ -24,6 +24,7 @@ class Operation:
         expect: what the statement returns: "value", "none", "true", "false"; "" if that tells nothing.
         entrywise: the statement goes through all entries, and its time is given for one.
         steady: samples are passes over all that is asked for, after a pass that is not counted.
+        waits: what is measured is the time on the clock, as other processes do the work.
     """
 
     family: str
@@ -35,6 +36,7 @@ class Operation:
     expect: str = ""
     entrywise: bool = False
     steady: bool = False
+    waits: bool = False
 
     @property
     def name(self) -> str:
@@ -48,7 +50,9 @@ class Operation:
     @property
     def counted(self) -> str:
         """What there are `n` of."""
-        return "receivers" if self.kind.startswith("signal") else "entries"
+        if self.kind.startswith("lent"):
+            return "open before"
+        return "receivers" if self.kind.startswith(("signal", "field")) else "entries"
 
 
 GROUPS = {
@@ -58,7 +62,9 @@ GROUPS = {
     "weak": "Weak containers",
     "cached": "Functions, methods and coroutine functions, with `cached`",
     "signals": "Signals, beside a `for` loop over a list of callables",
+    "fields": "Fields of objects, whose changes others may hear of",
     "tree": "Trees",
+    "resources": "Shared memory, files, scopes: each made, used and closed",
 }
 
 _FEW, _MANY = 1000, 100_000
@@ -207,6 +213,10 @@ _SIGNALS = (
     ),
 )
 
+_ASSIGN = "`o.x = k`, another value"
+_FIELDS = tuple(
+    Operation("fields-assign", n, _ASSIGN, kind, "assign", unstored(number)) for n, kind in enumerate(("field", "field observed"))
+)
 
 _BUSH = "a tree with ten children a node is built and dropped, for each node"
 _CHAIN = "a chain of nodes is built and dropped, for each node"
@@ -216,4 +226,18 @@ _TREE = (
     Operation("tree-chain", _FEW, _CHAIN, "tree chain", "build", once(number), entrywise=True),
 )
 
-OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED, *_SIGNALS, *_TREE)
+_SHM = "64 KiB of shared memory"
+_CLOCK = "by the clock, as other processes take part"
+_RESOURCES = (
+    Operation("resources-shm-create", 0, f"making and closing {_SHM}, {_CLOCK}", "lent create", "do", once(number), waits=True),
+    Operation("resources-shm-attach", 1, f"attaching and closing {_SHM}, {_CLOCK}", "lent attach", "do", once(number), waits=True),
+    Operation("resources-file-replace", 0, "a small file is replaced, or written in place", "lent replace", "do", once(number)),
+    Operation("resources-tempfile", 0, "a temporary file is made, written and removed", "lent temporary_file", "do", once(number)),
+    Operation("resources-tempdir", 0, "a temporary directory is made and removed", "lent temporary_directory", "do", once(number)),
+    Operation("resources-mmap", 0, "a small file is mapped, read and unmapped", "lent map_file", "do", once(number)),
+    Operation("resources-scope", 0, "three objects are put into a scope and closed with it", "lent scope", "do", once(number)),
+    Operation("resources-one", 0, "one object is closed at the end of a block", "lent one", "do", once(number)),
+    Operation("resources-isolated", 0, f"a call in a fresh process, {_CLOCK}", "lent isolated", "do", once(number), waits=True),
+)
+
+OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED, *_SIGNALS, *_FIELDS, *_TREE, *_RESOURCES)

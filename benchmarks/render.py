@@ -41,7 +41,7 @@ The results in `benchmarks/results/` are files of [pyperf](https://pypi.org/proj
 * A row is one statement, such as `c[k]`, in a loop over keys; each library has its own code for it.
 * A sample is as many statements as take one or two milliseconds, after a thousand that are not counted.
   In each round everybody gives one sample, in another order each time, so that what disturbs the machine disturbs all alike.
-* Time is the processor time of the process, so that waiting for other processes is not part of it.
+* Time is the processor time of the process, so that waiting for other processes is not part of it; but for the rows that say "by the clock".
 * A figure is the median of all samples, a ratio that of two medians.
 * The loop and the keys are part of each figure; what they cost alone is the last column. Nothing is subtracted.
 * Before samples are taken, every statement is checked to return what the row says, and hits are checked not to call the function.

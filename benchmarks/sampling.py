@@ -7,6 +7,7 @@ import gc
 import itertools
 import math
 import random
+import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -65,12 +66,12 @@ class _Mortal:
     __slots__ = ("__weakref__",)
 
 
-def compile_sample(statement: str) -> Callable[..., Any]:
+def compile_sample(statement: str, clock: Callable[[], float] = now) -> Callable[..., Any]:
     """Return a function of (blocks of keys, subject, value, clock) that returns the seconds it took, a coroutine function if need be.
 
     Each has code of its own: the interpreter adapts code to what it meets, and what it learnt with one library must not meet another.
     """
-    names: dict[str, Any] = {"now": now, "Mortal": _Mortal}
+    names: dict[str, Any] = {"now": clock, "Mortal": _Mortal}
     exec(_SAMPLE.format(kind=_kind(statement), statement=statement), names)
     return names["sample"]  # type: ignore[no-any-return]
 
@@ -129,7 +130,7 @@ class _Contestant:
         self._runner = runner
         self._statement = statement
         self._offer = offer
-        self._sample = compile_sample(statement)
+        self._sample = compile_sample(statement, time.perf_counter if operation.waits else now)
         self._blocks = itertools.cycle(keys.asked)
         self._pass = len(keys.asked)
         self._subject = None if offer is None else Subject(offer, operation.kind, operation.n)

@@ -1,12 +1,12 @@
 """Caches that stay bounded, for programs that must run for months.
 
-Everything for everyday use is here; resources, `CacheStats` and `WeakCacheStats` are imported when first asked for, as their dependencies take
-longer to import than all the rest.
+The caches are imported at once, and each other name when it is first asked for: a program pays for what it uses.
 """
 
 from __future__ import annotations
 
 from importlib import import_module as _import_module
+from sys import modules as _modules
 from typing import TYPE_CHECKING, Any
 
 from safemem._finalize import finalize
@@ -19,25 +19,25 @@ from safemem.caches.properties import cached_property
 from safemem.caches.ttl import TLRUCache, TTLCache
 from safemem.caches.weak import WeakCache
 from safemem.core import RemovalCause
-from safemem.cycles.attributes import WeakAttr
-from safemem.cycles.disposable import Disposable
-from safemem.cycles.fields import weak_fields
-from safemem.cycles.garbage import no_cycles
-from safemem.cycles.partials import weak_partial
-from safemem.cycles.tracebacks import strip_traceback
-from safemem.cycles.tree import TreeNode
 from safemem.errors import CycleWarning, SafememError
-from safemem.observers.connection import Connection
-from safemem.observers.observable import Observable
-from safemem.observers.signal import Signal
-from safemem.weak.callbacks import DeadCallbackError, weak_callback
-from safemem.weak.identity import WeakIdentityDict, WeakIdentitySet
-from safemem.weak.registry import WeakRegistry
 
 if TYPE_CHECKING:
     from safemem.caches.stats import CacheStats, WeakCacheStats
+    from safemem.cycles.attributes import WeakAttr
+    from safemem.cycles.disposable import Disposable
+    from safemem.cycles.fields import weak_fields
+    from safemem.cycles.garbage import no_cycles
+    from safemem.cycles.partials import weak_partial
+    from safemem.cycles.tracebacks import strip_traceback
+    from safemem.cycles.tree import TreeNode
     from safemem.memory.budget import MemoryBudget, default_budget
     from safemem.memory.budgetstats import BudgetStats
+    from safemem.memory.pressure import Pressure
+    from safemem.memory.readings import MemoryInfo, memory_info, trim
+    from safemem.memory.sizeof import sizeof
+    from safemem.observers.connection import Connection
+    from safemem.observers.observable import Observable
+    from safemem.observers.signal import Signal
     from safemem.resources.files import managed_file
     from safemem.resources.isolate import IsolationError, arun_isolated, run_isolated
     from safemem.resources.managed import managed
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from safemem.resources.signals import on_signals
     from safemem.resources.sweep import Orphan, list_resources, sweep
     from safemem.resources.temp import managed_tempdir, managed_tempfile
+    from safemem.weak.callbacks import DeadCallbackError, weak_callback
+    from safemem.weak.identity import WeakIdentityDict, WeakIdentitySet
+    from safemem.weak.registry import WeakRegistry
 
 __all__ = [
     "AsyncResourceScope",
@@ -60,8 +63,10 @@ __all__ = [
     "IsolationError",
     "LRUCache",
     "MemoryBudget",
+    "MemoryInfo",
     "Observable",
     "Orphan",
+    "Pressure",
     "RemovalCause",
     "ResourceScope",
     "SafememError",
@@ -91,27 +96,42 @@ __all__ = [
     "managed_shm",
     "managed_tempdir",
     "managed_tempfile",
+    "memory_info",
     "no_cycles",
     "on_signals",
     "run_isolated",
+    "sizeof",
     "strip_traceback",
     "sweep",
+    "trim",
     "weak_callback",
     "weak_fields",
     "weak_partial",
 ]
 
 
-# What imports more than all the rest together, and is imported when it is first asked for.
+# Where each of those is that are imported when they are first asked for.
 _LATER = {
     "AsyncResourceScope": "safemem.resources.scope",
     "BudgetStats": "safemem.memory.budgetstats",
     "CacheStats": "safemem.caches.stats",
+    "Connection": "safemem.observers.connection",
+    "DeadCallbackError": "safemem.weak.callbacks",
+    "Disposable": "safemem.cycles.disposable",
     "IsolationError": "safemem.resources.isolate",
     "MemoryBudget": "safemem.memory.budget",
+    "MemoryInfo": "safemem.memory.readings",
+    "Observable": "safemem.observers.observable",
     "Orphan": "safemem.resources.sweep",
+    "Pressure": "safemem.memory.pressure",
     "ResourceScope": "safemem.resources.scope",
+    "Signal": "safemem.observers.signal",
+    "TreeNode": "safemem.cycles.tree",
+    "WeakAttr": "safemem.cycles.attributes",
     "WeakCacheStats": "safemem.caches.stats",
+    "WeakIdentityDict": "safemem.weak.identity",
+    "WeakIdentitySet": "safemem.weak.identity",
+    "WeakRegistry": "safemem.weak.registry",
     "arun_isolated": "safemem.resources.isolate",
     "default_budget": "safemem.memory.budget",
     "list_resources": "safemem.resources.sweep",
@@ -122,14 +142,27 @@ _LATER = {
     "managed_shm": "safemem.resources.shm",
     "managed_tempdir": "safemem.resources.temp",
     "managed_tempfile": "safemem.resources.temp",
+    "memory_info": "safemem.memory.readings",
+    "no_cycles": "safemem.cycles.garbage",
     "on_signals": "safemem.resources.signals",
     "run_isolated": "safemem.resources.isolate",
+    "sizeof": "safemem.memory.sizeof",
+    "strip_traceback": "safemem.cycles.tracebacks",
     "sweep": "safemem.resources.sweep",
+    "trim": "safemem.memory.readings",
+    "weak_callback": "safemem.weak.callbacks",
+    "weak_fields": "safemem.cycles.fields",
+    "weak_partial": "safemem.cycles.partials",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(_import_module(_LATER[name]), name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    if name not in _LATER:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    path = _LATER[name]
+    return getattr(_modules.get(path) or _import_module(path), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -22,7 +22,7 @@ from safemem.errors import CycleWarning
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["attach", "finalize", "watch_exit"]
+__all__ = ["attach", "finalize", "forget", "watch_exit"]
 
 T = TypeVar("T")
 
@@ -32,12 +32,12 @@ class _Entry:
 
     __slots__ = ("args", "atexit", "func", "kwargs", "number", "process", "ref")
 
-    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], number: int) -> None:
+    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], process: int) -> None:
         self.func = func
         self.args = args
         self.kwargs = kwargs
-        self.number = number
-        self.process = os.getpid()
+        self.number = next(_numbers)
+        self.process = process
         self.atexit = True
         self.ref: Any = None
 
@@ -80,7 +80,7 @@ class finalize(Generic[T]):  # noqa: N801 - the name of the class in weakref tha
         check_weakable("obj", obj)
         _check_callable(func)
         _refuse_to_pin(obj, func, args, kwargs)
-        _register(self, obj, _Entry(func, args, kwargs, next(_numbers)))
+        _register(self, obj, _Entry(func, args, kwargs, watch_exit()))
 
     def __call__(self, _ref: object = None, /) -> Any:
         """Call the function now, unless that has happened or it was detached; return its result, else None."""
@@ -137,8 +137,14 @@ class finalize(Generic[T]):  # noqa: N801 - the name of the class in weakref tha
 def attach(obj: T, func: Callable[..., Any], /, *args: Any) -> finalize[T]:
     """Make a finaliser without looking for what would keep the object alive: for a function and arguments that are known not to."""
     made = cast("finalize[T]", finalize.__new__(finalize))
-    _register(made, obj, _Entry(func, args, {}, next(_numbers)))
+    _register(made, obj, _Entry(func, args, {}, watch_exit()))
     return made
+
+
+def forget(finalizer: finalize[Any]) -> bool:
+    """Give a finaliser up, as its `detach()` does; return whether it was alive."""
+    entry = _registry.pop(finalizer, None)
+    return entry is not None and entry.process == os.getpid()
 
 
 def _check_callable(func: object) -> None:
@@ -168,22 +174,22 @@ def _refuse_to_pin(obj: object, func: Any, args: tuple[Any, ...], kwargs: dict[s
 
 def _register(finalizer: finalize[Any], obj: object, entry: _Entry) -> None:
     global _latest  # noqa: PLW0603 - a number, and the only one
-    watch_exit()
     _registry[finalizer] = entry
     entry.ref = weakref.ref(obj, finalizer)
     _latest = entry.number
 
 
-def watch_exit() -> None:
-    """See to it that this process, which may be a new one, runs its finalisers at exit; from the first on, as importing changes nothing.
+def watch_exit() -> int:
+    """See to it that this process, which may be a new one, runs its finalisers at exit; return its number. Importing changes nothing.
 
     A child that multiprocessing forked ends without exit handlers (before 3.13), or has forgotten those it inherited; it runs its own.
     """
     global _watching  # noqa: PLW0603 - what is watched is the process
     parents = sys.modules.get("multiprocessing.process")
-    now = (os.getpid(), parents is not None and parents.parent_process() is not None)
+    process = os.getpid()
+    now = (process, parents is not None and parents.parent_process() is not None)
     if now == _watching:
-        return
+        return process
     _watching = now
     atexit.unregister(_run_at_exit)
     atexit.register(_run_at_exit)
@@ -191,6 +197,7 @@ def watch_exit() -> None:
         from multiprocessing.util import Finalize
 
         Finalize(None, _run_at_exit, exitpriority=-100)  # after its own children were waited for
+    return process
 
 
 def _run_at_exit() -> None:

@@ -22,6 +22,8 @@ ROWS = [
     "cached-coroutine-1000",
     "signals-emit-method-10",
     "signals-connect-function-0",
+    "resources-shm-attach-1",
+    "resources-scope-0",
     "import",
 ]
 MEMORY_ROWS = [

@@ -23,8 +23,10 @@ PUBLIC = {
     "IsolationError",
     "LRUCache",
     "MemoryBudget",
+    "MemoryInfo",
     "Observable",
     "Orphan",
+    "Pressure",
     "RemovalCause",
     "ResourceScope",
     "SafememError",
@@ -54,11 +56,14 @@ PUBLIC = {
     "managed_shm",
     "managed_tempdir",
     "managed_tempfile",
+    "memory_info",
     "on_signals",
     "run_isolated",
+    "sizeof",
     "strip_traceback",
     "no_cycles",
     "sweep",
+    "trim",
     "weak_callback",
     "weak_fields",
     "weak_partial",
@@ -87,6 +92,9 @@ SIGNATURES = {
     "MemoryBudget": "limit *, reserve low high timer",
     "default_budget": "",
     "list_resources": "",
+    "memory_info": "",
+    "sizeof": "obj *, exact",
+    "trim": "",
     "managed_memfd": "size *, sealed",
     "managed_shm": "size *, name attach policy init readonly mode prealloc on_views guardian",
     "managed": "obj *, close",
@@ -108,7 +116,7 @@ SIGNATURES = {
 }
 
 # Classes whose instances the package makes.
-WITHOUT_CALLERS = {"BudgetStats", "CacheStats", "Connection", "Orphan", "RemovalCause", "WeakCacheStats"}
+WITHOUT_CALLERS = {"BudgetStats", "CacheStats", "Connection", "MemoryInfo", "Orphan", "Pressure", "RemovalCause", "WeakCacheStats"}
 
 # Names that __init__.py binds for its own annotations.
 FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}

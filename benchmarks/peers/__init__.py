@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any
 
 __all__ = [
+    "ASSIGN",
     "CALLS",
     "CONNECT",
     "LIFE",
@@ -20,6 +21,7 @@ __all__ = [
     "Peer",
     "connected",
     "coroutine_of",
+    "fields",
     "load",
     "load_one",
     "method_of",
@@ -45,9 +47,14 @@ NAMES = (
     "psygnal-fast",
     "django",
     "pydispatcher",
+    "traitlets",
     "slots class",
     "anytree",
     "bigtree",
+    "stdlib",
+    "open",
+    "boltons",
+    "subprocess",
 )
 
 TTL = 600.0
@@ -55,6 +62,7 @@ TTL = 600.0
 LIFE = "600 + (hash(k) & 255)"
 
 # The statements see `k`, a key, `v`, the value, and what is measured: `c` a container, `f` a function, `o` an object with a method `f`.
+# `c` may also be an object with a field `x`, to which `k` is assigned.
 # For signals `c` is the signal, and `k` what is sent, or a function or an object with a method `hear` to be connected.
 MAPPING = {
     "getitem": "c[k]",
@@ -71,6 +79,7 @@ MAPPING = {
 MORTAL = {"die": "c[k] = Mortal()"}
 CALLS = {"one": "f(k)", "three": "f(k, 2, 3)", "keywords": "f(k, y=2)"}
 
+ASSIGN = {"assign": "c.x = k"}
 CONNECT = {"connect": "c.connect(k); c.disconnect(k)", "connect method": "c.connect(k.hear); c.disconnect(k.hear)"}
 
 
@@ -79,7 +88,7 @@ class Offer:
     """One library's answer to one kind of need.
 
     Args:
-        make: called with the number of entries it shall hold, and for decorators with the function to decorate; for signals with a list of
+        make: called with the number of entries it shall hold, or of receivers that shall hear of a field, and for decorators with the function to decorate; for signals with a list of
             receivers to connect; returns what is measured.
         verbs: the statements that use it, by what they do.
         close: called when it is needed no more.
@@ -165,3 +174,8 @@ def connected(signal: Any, receivers: Iterable[Callable[..., object]]) -> Any:
 def signals(make: Callable[[list[Callable[..., object]]], object], verbs: Mapping[str, str], parameters: str = "x") -> dict[str, Offer]:
     """Return what a library of signals offers: the same for functions and for methods."""
     return {kind: Offer(make, verbs, parameters=parameters) for kind in ("signal functions", "signal methods")}
+
+
+def fields(make: Callable[[int], object]) -> dict[str, Offer]:
+    """Return what a library offers whose objects tell of changes of a field."""
+    return {kind: Offer(make, ASSIGN) for kind in ("field", "field observed")}

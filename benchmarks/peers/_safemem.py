@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.peers import CALLS, CONNECT, LIFE, MAPPING, MORTAL, TTL, Offer, Peer, connected, coroutine_of, method_of, signals
+from benchmarks.lent import SIZE, Closable, Held, lent
+from benchmarks.peers import CALLS, CONNECT, LIFE, MAPPING, MORTAL, TTL, Offer, Peer, connected, coroutine_of, fields, method_of, signals
 from benchmarks.shapes import trees
-from safemem import LRUCache, Signal, TLRUCache, TreeNode, TTLCache, WeakCache, WeakIdentityDict, cached, core, lru_cache
+from safemem import (
+    LRUCache,
+    Observable,
+    ResourceScope,
+    Signal,
+    TLRUCache,
+    TreeNode,
+    TTLCache,
+    WeakCache,
+    WeakIdentityDict,
+    cached,
+    core,
+    lru_cache,
+    managed,
+    managed_file,
+    managed_mmap,
+    managed_shm,
+    managed_tempdir,
+    managed_tempfile,
+    run_isolated,
+)
 
 
 class _Emitter:
@@ -18,6 +39,17 @@ def _use(emitter: Any, receiver: Any) -> None:
 
 
 _OF_INSTANCES = Offer(lambda _n: (_Emitter, _use), {})
+
+
+class _Point(Observable):
+    x: object = None
+
+
+def _observed(count: int) -> _Point:
+    point = _Point()
+    for _ in range(count):
+        point.observe("x", lambda _name, _old, _new: None)
+    return point
 
 
 class Node(TreeNode):
@@ -32,6 +64,59 @@ def _make(number: int, parent: Node | None) -> Node:
     if parent is not None:
         parent.append(node)
     return node
+
+
+_segments: dict[str, Any] = {}
+
+
+def _make_segment() -> str:
+    shm = managed_shm(SIZE)
+    _segments[shm.name] = shm
+    return shm.name
+
+
+def _attach(held: Held) -> None:
+    managed_shm(name=held.name, attach=True).close()
+
+
+def _end(held: Held) -> None:
+    _segments.pop(held.name).close()
+
+
+def _replace(held: Held) -> None:
+    with managed_file(held.path, "w", encoding="utf-8") as file:
+        file.write("value")
+
+
+def _temporary_file(held: Held) -> None:
+    with managed_tempfile(dir=held.folder) as file:
+        file.write(b"value")
+
+
+def _temporary_directory(held: Held) -> None:
+    with managed_tempdir(dir=held.folder):
+        pass
+
+
+def _map(held: Held) -> None:
+    with managed_mmap(held.path) as mapped:
+        mapped[0]
+
+
+def _scope() -> None:
+    with ResourceScope() as scope:
+        scope.adopt(Closable())
+        scope.adopt(Closable())
+        scope.adopt(Closable())
+
+
+def _one() -> None:
+    with managed(Closable()):
+        pass
+
+
+def _isolated() -> None:
+    assert run_isolated(abs, -1) == 1
 
 
 PEER = Peer(
@@ -57,7 +142,19 @@ PEER = Peer(
         **signals(lambda receivers: connected(Signal(), receivers), {**CONNECT, "emit": "c.emit(k)"}),
         "signal idle": _OF_INSTANCES,
         "signal in use": _OF_INSTANCES,
+        **fields(_observed),
         **trees(_make),
+        **lent(
+            create=lambda: managed_shm(SIZE).close(),
+            segment=(_make_segment, _attach, _end),
+            replace=_replace,
+            temporary_file=_temporary_file,
+            temporary_directory=_temporary_directory,
+            map_file=_map,
+            scope=_scope,
+            one=_one,
+            isolated=_isolated,
+        ),
         "coroutine": Offer(lambda n, work: coroutine_of(cached(maxsize=n), work), {"await": "await f(k)"}),
     },
 )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.peers import Peer
+from benchmarks.peers import ASSIGN, Offer, Peer
 from benchmarks.shapes import trees
+
+
+class _Point:
+    __slots__ = ("x",)
 
 
 class Node:
@@ -23,4 +27,8 @@ def _make(number: int, parent: Any) -> Node:
     return node
 
 
-PEER = Peer(name="slots class", distribution=None, offers=trees(_make))
+def _unobserved(_count: int) -> _Point:
+    return _Point()
+
+
+PEER = Peer(name="slots class", distribution=None, offers={**trees(_make), "field": Offer(_unobserved, ASSIGN)})

@@ -3,15 +3,19 @@
 All that an emission reads is `_links`, a tuple of links in calling order that is replaced and never changed, and `_special`. An emission
 takes no lock: it walks the tuple it found. A link that was switched off meanwhile has no function any more and is passed over.
 
-A core has `_links`, `_special`, `_about`, `_owners` and `_limit` as attributes, `emit`, `__get__`, and two ways to change `_links`: `_append`
-for the most frequent case, and `_swap`. `_special` is None, or an object whose
+A core has `_links`, `_special`, `_about`, `_owners` and `_limit` as attributes, `emit`, `__get__`, and ways to change `_links`: `_append`
+for the most frequent case, `_join`, which also makes the link and its handle, and `_swap`. `_special` is None, or an object whose
 `admit(signal, sender, args, kwargs)` returns the links to be called: none if the signal is muted or paused. A core calls `self._of(instance)`
-when it does not find the signal of an instance, and `self._prune()` when it came across links that are not alive.
+when it does not find the signal of an instance, `self._prune()` when it came across links that are not alive, and `self._add(link)` to
+put one elsewhere than at the end.
 """
 
 from __future__ import annotations
 
+import sys
 import weakref
+from sys import getrefcount
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from safemem.core._failures import blame, failure, remember
@@ -19,14 +23,29 @@ from safemem.core._failures import blame, failure, remember
 if TYPE_CHECKING:
     from _thread import RLock
     from collections.abc import Callable
-    from types import CodeType
+    from types import CodeType, FrameType
 
-__all__ = ["About", "EmissionCore", "LinkCore", "Origin"]
+__all__ = ["BOUND", "MARKS", "UNUSUAL", "About", "EmissionCore", "LinkCore", "Origin"]
+
+MARKS: Final = sys.version_info >= (3, 12)  # a function may be marked as one that returns a coroutine
+UNUSUAL: Final = 0x20 | 0x80 | 0x200  # flags of the code of generator functions, coroutine functions and asynchronous generator functions
 
 # Of a connection: priority, code and instruction that made it, and what it is to be called in messages.
 Origin = tuple[int, "CodeType", int, "About"]
 
 _read_attribute: Final = object.__getattribute__
+
+
+class _Probe:
+    def method(self) -> None: ...
+
+
+def _count_of_object(receiver: Any) -> int:
+    obj = receiver.__self__
+    return getrefcount(obj)
+
+
+BOUND: Final = _count_of_object(_Probe().method)  # the count of the object of a method that nobody else holds; versions of Python differ
 
 
 class About:
@@ -180,6 +199,32 @@ class EmissionCore:
                 return True
             return False
 
+    def _join(  # noqa: PLR0917
+        self, links: type[Any], handles: type[Any], receiver: Any, free: bool, priority: int, frame: FrameType
+    ) -> Any:
+        """Connect a function, or a method of one, with nothing that needs a closer look; return the handle, or None: it is something else.
+
+        `links` and `handles` are the classes of both. `free`: a function may hold what it likes.
+        """
+        func: Any = receiver
+        obj: Any = None
+        kind: Any = type(receiver)  # pyright: ignore[reportUnknownVariableType]
+        if kind is MethodType:
+            func, obj = receiver.__func__, receiver.__self__
+            if type(func) is not FunctionType or getrefcount(obj) <= BOUND or not type(obj).__weakrefoffset__:
+                return None
+        elif kind is not FunctionType or not (free or (func.__closure__ is func.__defaults__ is func.__kwdefaults__ is None)):
+            return None
+        if func.__code__.co_flags & UNUSUAL or (MARKS and func.__dict__):
+            return None
+        origin = (priority, frame.f_code, frame.f_lasti, self._about)
+        link = links(func, None if obj is None else weakref.ref(obj), origin)
+        handle = handles(link)  # first: nothing is connected if there is no memory for it
+        handle._origin = origin
+        if not self._append(link):
+            self._add(link)
+        return handle
+
     def _swap(self, old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
         """Replace the links if they still are the old ones and nothing is special about the signal; return whether that was so.
 
@@ -209,6 +254,9 @@ class EmissionCore:
 
         def _of(self, instance: Any) -> Any:
             """Return the signal of an instance, made now if this is its first use."""
+
+        def _add(self, link: Any) -> Any:
+            """Put a link in its place, wherever that is."""
 
         def _prune(self) -> None:
             """Take out the links that are not alive."""

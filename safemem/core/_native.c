@@ -289,6 +289,8 @@ import_objects(State *state)
     state->str_of = PyUnicode_InternFromString("_of");
     state->measure_all = take_from("safemem.core._calls", "measure_all");
     state->str_react = PyUnicode_InternFromString("react");
+    state->str_add = PyUnicode_InternFromString("_add");
+    state->str_origin = PyUnicode_InternFromString("_origin");
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_OBJECTS(WAS_MADE)
 #undef WAS_MADE

@@ -77,15 +77,37 @@ link_object(PyObject *ref)
 
 static void link_dealloc(PyObject *);
 
-/* Whether it is a link, of a class of our own most of the time; asks nothing that goes when the module is collected. */
+/* Whether it is a class of links, of our own most of the time; asks nothing that goes when the module is collected. */
 static inline int
-is_link(PyObject *object)
+is_link_type(PyTypeObject *type)
 {
-    PyTypeObject *type = Py_TYPE(object);
     while (type != NULL && type->tp_dealloc != link_dealloc) {
         type = type->tp_base;
     }
     return type != NULL;
+}
+
+static inline int
+is_link(PyObject *object)
+{
+    return is_link_type(Py_TYPE(object));
+}
+
+/* A new link; the priority is an int, the code a code object. */
+static PyObject *
+link_make(PyTypeObject *type, PyObject *func, PyObject *ref, PyObject *priority, PyObject *code, int instruction, PyObject *about)
+{
+    Link *self = (Link *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->func = Py_NewRef(func);
+        self->ref = Py_NewRef(ref);
+        self->priority = Py_NewRef(priority);
+        self->code = Py_NewRef(code);
+        self->about = Py_NewRef(about);
+        self->instruction = instruction;
+        self->kept = Py_NewRef(Py_None);
+    }
+    return (PyObject *)self;
 }
 
 static PyObject *
@@ -108,17 +130,7 @@ link_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                           &instruction, &about)) {
         return NULL;
     }
-    Link *self = (Link *)type->tp_alloc(type, 0);
-    if (self != NULL) {
-        self->func = Py_NewRef(func);
-        self->ref = Py_NewRef(ref);
-        self->priority = Py_NewRef(priority);
-        self->code = Py_NewRef(code);
-        self->about = Py_NewRef(about);
-        self->instruction = instruction;
-        self->kept = Py_NewRef(Py_None);
-    }
-    return (PyObject *)self;
+    return link_make(type, func, ref, priority, code, instruction, about);
 }
 
 static int
@@ -208,7 +220,10 @@ static PyObject *
 link_get_origin(PyObject *op, void *Py_UNUSED(closure))
 {
     Link *self = (Link *)op;
-    return Py_BuildValue("(OOiO)", self->priority, self->code, self->instruction, self->about);
+    PyObject *instruction = PyLong_FromLong(self->instruction);
+    PyObject *origin = instruction == NULL ? NULL : PyTuple_Pack(4, self->priority, self->code, instruction, self->about);
+    Py_XDECREF(instruction);
+    return origin;
 }
 
 static PyObject *

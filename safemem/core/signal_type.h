@@ -1,10 +1,10 @@
-/* Signals: the type whose emissions are in emission.h; a signal for each instance, and who listens to it. */
+/* Signals: the type whose emissions are in emission.h and whose links in joining.h; a signal for each instance. */
 
 #ifndef SAFEMEM_SIGNAL_H
 #define SAFEMEM_SIGNAL_H
 
-#include "emission.h"
 #include "handles.h"
+#include "joining.h"
 
 /* -- one for each instance ------------------------------------------------------------------------------------------------------- */
 
@@ -29,94 +29,6 @@ emission_get(PyObject *op, PyObject *instance, PyObject *Py_UNUSED(type))
         return found;
     }
     return PyObject_CallMethodOneArg(op, state->str_of, instance);
-}
-
-/* -- who listens ----------------------------------------------------------------------------------------------------------------- */
-
-/* Whether a link of this priority may come right after another one: 1, 0, or -1 with an exception set. */
-static int
-may_follow(Link *last, Link *link)
-{
-    return last->priority == link->priority ? 1 : PyObject_RichCompareBool(last->priority, link->priority, Py_GE); /* of ints */
-}
-
-/* The links with one more at their end, a new reference; NULL: its place is elsewhere, or an exception is set. */
-static PyObject *
-appended(PyObject *links, PyObject *link)
-{
-    Py_ssize_t count = PyTuple_GET_SIZE(links);
-    while (count > 0) {
-        PyObject *last = PyTuple_GET_ITEM(links, count - 1);
-        if (!is_link(last)) {
-            return NULL;
-        }
-        if (!LOAD_RELAXED(&((Link *)last)->ended)) {
-            break;
-        }
-        count--; /* the commonest case of what `_prune` does */
-    }
-    if (count > 0 && may_follow((Link *)PyTuple_GET_ITEM(links, count - 1), (Link *)link) <= 0) {
-        return NULL;
-    }
-    PyObject *fresh = PyTuple_New(count + 1);
-    for (Py_ssize_t i = 0; fresh != NULL && i < count; i++) {
-        PyTuple_SET_ITEM(fresh, i, Py_NewRef(PyTuple_GET_ITEM(links, i)));
-    }
-    if (fresh != NULL) {
-        PyTuple_SET_ITEM(fresh, count, Py_NewRef(link));
-    }
-    return fresh;
-}
-
-/* Replace the links if they still are the old ones, and nothing is special about the signal: in one step, with no lock but that of the
-   object. What is special is looked after by who holds the lock of all signals. */
-static int
-swap_links(Emission *self, PyObject *old, PyObject *fresh)
-{
-    int swapped;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    swapped = self->links == old && self->special == Py_None;
-    if (swapped) {
-        self->links = Py_NewRef(fresh);
-    }
-    Py_END_CRITICAL_SECTION();
-    if (swapped) {
-        Py_DECREF(old); /* the caller has another reference to it */
-    }
-    return swapped;
-}
-
-static PyObject *
-emission_append(PyObject *op, PyObject *link)
-{
-    Emission *self = (Emission *)op;
-    if (!is_link(link)) {
-        PyErr_Format(PyExc_TypeError, "a link must be a Link, got %R", link);
-        return NULL;
-    }
-    for (;;) {
-        PyObject *links = take_field(self, &self->links), *fresh = NULL;
-        if (LOAD_RELAXED(&self->special) == Py_None && PyTuple_GET_SIZE(links) < LOAD_RELAXED(&self->limit)) { /* else its place is not just at the end */
-            fresh = appended(links, link);
-        }
-        int done = fresh != NULL && swap_links(self, links, fresh);
-        int again = fresh != NULL && !done;
-        Py_XDECREF(fresh);
-        Py_DECREF(links);
-        if (!again) {
-            return PyErr_Occurred() ? NULL : PyBool_FromLong(done);
-        }
-    }
-}
-
-static PyObject *
-emission_swap(PyObject *op, PyObject *const *args, Py_ssize_t count)
-{
-    if (count != 2 || !PyTuple_CheckExact(args[0]) || !PyTuple_CheckExact(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "_swap() takes two tuples");
-        return NULL;
-    }
-    return PyBool_FromLong(swap_links((Emission *)op, args[0], args[1]));
 }
 
 /* -- the type of signals ------------------------------------------------------------------------------------------------------- */
@@ -231,6 +143,7 @@ emission_get_limit(PyObject *op, void *Py_UNUSED(closure))
 static PyMethodDef emission_methods[] = {
     {"emit", (PyCFunction)(void (*)(void))emission_emit, METH_FASTCALL | METH_KEYWORDS, emit_doc},
     {"_append", emission_append, METH_O, NULL},
+    {"_join", (PyCFunction)(void (*)(void))emission_join, METH_FASTCALL, NULL},
     {"_swap", (PyCFunction)(void (*)(void))emission_swap, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -93,6 +93,8 @@ typedef struct {
     PyObject *str_prune;
     PyObject *str_title;
     PyObject *str_of;
+    PyObject *str_add;
+    PyObject *str_origin;
 } State;
 
 /* Every object in the state, for traversing and clearing: types first, then those that stay until the end. */
@@ -105,6 +107,7 @@ typedef struct {
     DO(str_own) DO(str_missing) DO(str_getsizeof) DO(str_make_room) DO(str_popitem_hooked) DO(str_expire) DO(str_pop) DO(str_pop_hooked)                 \
     DO(str_setdefault) DO(str_dispatch) DO(str_call_for) DO(str_load) DO(str_load_for) DO(str_direct) DO(keywords) DO(mark)           \
     DO(owners_type) DO(handle_type) DO(memo_type) DO(call_key) DO(str_typed)                                                                          \
-    DO(no_links) DO(blame) DO(failure) DO(remember) DO(str_admit) DO(str_prune) DO(str_title) DO(str_of) DO(measure_all) DO(str_react)
+    DO(no_links) DO(blame) DO(failure) DO(remember) DO(str_admit) DO(str_prune) DO(str_title) DO(str_of) DO(str_add) DO(str_origin) \
+    DO(measure_all) DO(str_react)
 
 #endif

@@ -5,6 +5,7 @@ A row is a module of this package that defines `ROW`, a `safemem.demo.row.Row`; 
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ ROWS: tuple[str, ...] = (
     "stored_exception",
     "parent_pointer",
     "short_of_memory",
+    *(("open_files", "half_written") if sys.platform != "win32" else ()),
+    *(("killed_workers",) if sys.platform == "linux" else ()),
 )
 
 

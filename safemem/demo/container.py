@@ -19,7 +19,7 @@ MB = 1 << 20
 LIMIT = 100 * MB
 COUNT = 3_000  # pages of 16 kB: with them alone the service fits
 REPORT = 50  # MB
-REQUESTS = 2_000  # of a chunk
+REQUESTS = 2_400  # of a chunk
 
 _PAGES = 6_000
 _PAGE = 16_000
@@ -78,7 +78,7 @@ def main(kind: str, first: int, last: int) -> None:
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read(200_000)
+            return file.read(20_000)
     except OSError:
         return b""
 

@@ -73,7 +73,8 @@ class Row:
         promise: what the safemem side may leave behind, in words.
         excess: what it left behind beyond that, in words; "" if nothing.
         headline: words for the column "still held", where "LIVE of BUILT UNIT" does not say it.
-        look: finds numbers that a count of objects does not tell (files, threads, segments), after work, drop and collection.
+        look: finds numbers that a count of objects does not tell (files, threads, segments), after work, drop and collection; "bytes outside" of
+            the process, if it is one of them, are added to the bytes that are shown.
     """
 
     name: str

@@ -73,7 +73,8 @@ def measure(row: Row, way: Way, corpus: Corpus, show: Callable[[float], None]) -
         live = sum(isinstance(obj, row.counts) for obj in left)
         known = {id(corpus), *map(id, left)}
         size = sum(weigh(obj, known) for obj in left)
-        return Measured(answer, seconds, Left(live, built(row.counts), size, {**facts, **row.look()}))
+        facts = {**facts, **row.look()}
+        return Measured(answer, seconds, Left(live, built(row.counts), size + int(facts.get("bytes outside", 0)), facts))
     finally:
         left.clear()
         way.forget()

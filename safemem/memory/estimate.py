@@ -10,7 +10,7 @@ classes in a population, 1984).
 from __future__ import annotations
 
 from collections import Counter
-from itertools import compress
+from itertools import chain, compress
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
@@ -157,15 +157,24 @@ def _amount(containers: list[Any]) -> int:
 def _columns(weight: float, lists: list[list[Any]]) -> list[Group]:
     """Return what containers hold in groups: if they are like the rows of a table, each column has its own way of repeating itself."""
     if weight <= 1.0 or len(lists) < _ROWS:
-        return [(weight, [each for found in lists for each in found] if len(lists) > 1 else lists[0])]
-    if len({*map(len, lists)}) == 1 and len(lists[0]) <= _COLUMNS:
-        return [group for column in zip(*lists, strict=True) for group in _spread(weight, [*column])]
-    counts = Counter(map(id, (each for found in lists for each in found)))
-    groups: list[Group] = [(1.0, []), (weight, [])]
-    for found in lists:
-        for each in found:
-            groups[counts[id(each)] == 1][1].append(each)
-    return groups
+        return [(weight, [each for found in lists for each in found])]
+    counts = Counter(map(id, chain.from_iterable(lists)))
+    shared: list[Any] = []
+    unique: list[Any] = []
+    if len({*map(len, lists)}) > 1 or len(lists[0]) > _COLUMNS:
+        for each in chain.from_iterable(lists):
+            (unique if counts[id(each)] == 1 else shared).append(each)
+        return [(1.0, shared), (weight, unique)]
+    pooled: list[Any] = []
+    for column in zip(*lists, strict=True):
+        most = max(map(counts.__getitem__, map(id, column)))
+        if most == 1:
+            unique += column
+        elif most >= len(column) and len({*map(id, column)}) == 1:
+            shared.append(column[0])
+        else:
+            pooled += column
+    return [(1.0, shared), (weight, unique), *_spread(weight, pooled)]
 
 
 def _spread(weight: float, drawn: list[Any]) -> list[Group]:

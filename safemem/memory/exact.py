@@ -11,6 +11,7 @@ from safemem.memory.kinds import LEAVES, QUIET, SHARED, plan_of
 __all__ = ["measure", "of_leaves"]
 
 _STEP: Final = 4096
+_ONE_DIGIT: Final = getsizeof(1)
 
 
 def measure(obj: Any) -> int:
@@ -61,4 +62,4 @@ def of_leaves(leaves: list[Any]) -> int:
     `sys.getsizeof` says 28 bytes for an int of one digit, and the interpreter allocates the size of its struct, which is a multiple of eight.
     """
     sizes = [*map(getsizeof, leaves)]
-    return sum(sizes) + 4 * sizes.count(28)
+    return sum(sizes) + -_ONE_DIGIT % 8 * sizes.count(_ONE_DIGIT)

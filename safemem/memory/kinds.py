@@ -120,7 +120,9 @@ def _make(cls: type) -> Plan:
     size = _size_of(cls)
     if _flags(cls) & _TYPE_SUBCLASS:
         return Plan(size, counts=False)
-    whole: Look = look_into if not _flags(cls) & _HEAP_TYPE else partial(look_at_instance, size, Room() if has_array(cls) else None)
+    whole: Look = look_into
+    if size is not getsizeof or _flags(cls) & _HEAP_TYPE:
+        whole = partial(look_at_instance, size, Room() if has_array(cls) else None)
     for base in mro_of(cls):
         measure = measure_of(base)
         if measure is not None:

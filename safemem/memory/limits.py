@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -202,10 +201,10 @@ def _used_elsewhere() -> int | None:
 
 
 def _of_the_process(root: str) -> Iterator[Limit]:
-    if sys.platform == "win32":
+    try:
+        import resource
+    except ImportError:  # Windows has none
         return
-    import resource
-
     statm = KernelFile(_below(root, "/proc/self/statm"))
     for name, field, words in (("RLIMIT_AS", 0, "address space"), ("RLIMIT_DATA", 5, "data")):
         soft = resource.getrlimit(getattr(resource, name))[0] if hasattr(resource, name) else resource.RLIM_INFINITY

@@ -10,7 +10,7 @@ from safemem.memory.kernel import KernelFile, number_after, read_bytes
 from safemem.memory.limits import PAGE, find_limit
 from safemem.memory.systems import process_memory
 
-__all__ = ["MemoryInfo", "anonymous", "memory_info", "trim"]
+__all__ = ["MemoryInfo", "anonymous", "can_trim", "memory_info", "trim"]
 
 _statm: Final = KernelFile("/proc/self/statm")
 
@@ -94,16 +94,20 @@ def trim() -> int:
     >>> trim() >= 0
     True
     """
-    library = _libc()
-    if library is None or not hasattr(library, "malloc_trim"):
+    if not can_trim():
         return 0
     before = anonymous()
-    library.malloc_trim(0)
+    _libc().malloc_trim(0)
     after = anonymous()
     return 0 if before is None or after is None else max(before - after, 0)
 
 
 trim.__module__ = "safemem"
+
+
+def can_trim() -> bool:
+    """Whether `trim()` does anything here."""
+    return hasattr(_libc(), "malloc_trim")
 
 
 def _uss() -> int | None:

@@ -112,5 +112,7 @@ def _register(type: type | str, func: Any = None) -> Any:  # noqa: A002 - the na
 
 sizeof: Final = cast("_SizeOf", _sizeof)
 sizeof.register = _register  # type: ignore[method-assign]
-for _function, _name in ((_sizeof, "sizeof"), (_register, "sizeof.register")):
-    _function.__module__, _function.__qualname__, _function.__name__ = "safemem", _name, _name.rpartition(".")[2]
+_sizeof.__module__ = "safemem"
+_sizeof.__name__ = _sizeof.__qualname__ = "sizeof"
+_register.__name__ = "register"
+_register.__qualname__ = "sizeof.register"

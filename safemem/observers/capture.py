@@ -9,13 +9,14 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem._graph import held_by
+from safemem.core._emission import BOUND
 from safemem.errors import CycleWarning
 from safemem.observers.ways import name_of
 
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["BOUND", "is_fleeting", "warn_if_captured", "warn_of_early_death"]
+__all__ = ["is_fleeting", "warn_if_captured", "warn_of_early_death"]
 
 
 def warn_if_captured(receiver: Any, emitter: Any, frame: FrameType) -> None:
@@ -100,6 +101,4 @@ def _count_of_object(receiver: Any) -> int:
     return sys.getrefcount(obj)
 
 
-# What the counts are for a method, and for its object, that nobody else holds: versions of Python differ.
-_PASSED: Final = _count(_Probe().method)
-BOUND: Final = _count_of_object(_Probe().method)
+_PASSED: Final = _count(_Probe().method)  # the count of a method that nobody else holds; versions of Python differ

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from operator import call
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, MethodWrapperType, WrapperDescriptorType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
+from safemem.core._emission import MARKS, UNUSUAL
 from safemem.core._weakable import check_weakable, unweakable
 from safemem.observers.capture import warn_if_captured
 from safemem.observers.links import Link
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 
     from safemem.observers.listeners import SignalCore
 
-__all__ = ["MARKS", "UNUSUAL", "check_callable", "check_options", "is_awaited", "is_weak", "leads_to", "link_to"]
+__all__ = ["check_callable", "check_options", "is_awaited", "is_weak", "leads_to", "link_to"]
 
 BUILTIN: Final = (BuiltinFunctionType, MethodWrapperType)
 PACKAGE: Final = __name__.partition(".")[0]
-MARKS: Final = sys.version_info >= (3, 12)  # a function may be marked as one that returns a coroutine
-UNUSUAL: Final = 0x20 | 0x80 | 0x200  # flags of the code of generator functions, coroutine functions and asynchronous generator functions
 
 
 def link_to(

@@ -6,16 +6,15 @@ import sys
 import weakref
 from functools import partial
 from sys import _getframe, getrefcount
-from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from safemem.core._emission import About
 from safemem.core._owners import Owners
 from safemem.core._weakable import unweakable
-from safemem.observers.capture import BOUND, is_fleeting, warn_of_early_death
+from safemem.observers.capture import is_fleeting, warn_of_early_death
 from safemem.observers.connection import Connection, connection_of
 from safemem.observers.holding import Muting, Pause
-from safemem.observers.linking import MARKS, UNUSUAL, check_callable, check_options, is_weak, leads_to, link_to
+from safemem.observers.linking import check_callable, check_options, is_weak, leads_to, link_to
 from safemem.observers.links import Link
 from safemem.observers.listeners import NAMELESS, SignalCore
 from safemem.observers.special import Declared, Memory, Special, call_link
@@ -169,29 +168,10 @@ class Signal(SignalCore, Generic[P]):
                 once. False: hold bound methods strongly too. None: as said above.
         """
         frame = _getframe(1)
-        # What is connected most, a function or a method of one, is made a link of here; the rest, and whatever needs a warning, elsewhere.
+        # What is connected most is connected by the core in one step; the rest, and whatever needs a warning, here.
         if weak is None and owner is None and sender is None and once is False and type(priority) is int and self._special is None:
-            func: Any = None
-            ref = None
-            kind: Any = type(receiver)
-            if kind is FunctionType:
-                func = receiver
-                usual = self._emitter is None or not (receiver.__closure__ or receiver.__defaults__ or receiver.__kwdefaults__)
-            elif kind is MethodType:
-                func, obj = receiver.__func__, receiver.__self__  # type: ignore[attr-defined] # pyright: ignore[reportFunctionMemberAccess, reportAttributeAccessIssue]
-                usual = type(func) is FunctionType and getrefcount(obj) > BOUND and type(obj).__weakrefoffset__ != 0
-                if usual:
-                    ref = weakref.ref(obj)
-                obj = None  # references are counted below
-            else:
-                usual = False
-            if usual and not func.__code__.co_flags & UNUSUAL and not (MARKS and func.__dict__):
-                origin = (priority, frame.f_code, frame.f_lasti, self._about)
-                link = Link(func, ref, origin)
-                if not self._append(link):
-                    self._add(link)
-                connection = Connection(link)
-                connection._origin = origin
+            connection: Connection | None = self._join(Link, Connection, receiver, self._emitter is None, priority, frame)
+            if connection is not None:
                 return connection
         count = getrefcount(receiver)
         return self._connect(receiver, count, frame, owner=owner, sender=sender, once=once, priority=priority, weak=weak)
@@ -265,13 +245,14 @@ class Signal(SignalCore, Generic[P]):
         A bound method is found by its object and function, anything else by identity; nothing is compared by `==`. To end one connection
         of several, or that of a lambda, use what `connect()` returned.
         """
-        if type(self._special) is Declared or not callable(receiver):
+        if self._special is not None:
             self._usable()
-            check_callable(receiver)
         found = False
         for link in self._links:
             if (link.func is receiver and link.ref is None) or leads_to(link, receiver):
                 found = link.end() or found
+        if not found:
+            check_callable(receiver)  # what is not callable is not found either
         return found
 
     def connections(self) -> tuple[Connection, ...]:

@@ -8,8 +8,9 @@ __all__ = ["place_of_caller"]
 
 
 def place_of_caller() -> tuple[str, int]:
-    """Return the file and line of who called into this room."""
+    """Return the file and line of who called into the module that asks."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("safemem.resources."):
+    own = frame.f_globals
+    while frame.f_globals is own and frame.f_back is not None:
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno

@@ -63,6 +63,8 @@ def watch(directory: str) -> None:
     the first time in another process of it, 1 us after that. `SAFEMEM_GUARDIAN=off` in the environment makes it do nothing.
     """
     global _state  # noqa: PLW0603 - importing changes nothing, so it is made when it is first needed
+    if _state is not None and directory in _state.directories and time.monotonic() < _state.look_again:
+        return
     if os.environ.get("SAFEMEM_GUARDIAN", "").lower() == "off" or sys.platform == "win32":
         return
     if _state is None:

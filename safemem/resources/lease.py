@@ -32,6 +32,7 @@ __all__ = [
     "check_system",
     "create_directory",
     "create_file",
+    "create_held",
     "family",
     "hold",
     "is_held",
@@ -41,6 +42,7 @@ __all__ = [
     "owned_names",
     "parse_name",
     "reclaim",
+    "reclaim_own",
 ]
 
 TIMEOUT: Final = 5.0  # seconds; a sweeper holds an exclusive lock for microseconds, unless it was stopped just then
@@ -49,6 +51,7 @@ _NAME: Final = re.compile(r"sm1_(?P<uid>\d+)_(?P<family>[0-9a-f]{10})_[0-9a-f]{8
 _BUSY: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
 _NOT_OURS: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO})  # gone, a link, another's
 _OPEN: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN
 _TRIES: Final = 100
 
 _family = (0, "")  # the process, and the digits of its names
@@ -126,15 +129,22 @@ def create_file(directory: str, mode: int = 0o600, tail: str = "") -> tuple[int,
     Raises:
         OSError: as `os.open()`; nothing is left then.
     """
+    fd, name, _ = create_held(directory, mode, tail)
+    return fd, name
+
+
+def create_held(directory: str, mode: int = 0o600, tail: str = "") -> tuple[int, str, os.stat_result]:
+    """Do what `create_file()` does; return what the file is as well."""
     for _ in range(_TRIES):
         name = new_name(tail)
-        path = os.path.join(directory, name)
+        path = f"{directory}/{name}"
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN, mode)
+            fd = os.open(path, _CREATE, mode)
         except FileExistsError:
             continue
-        if _hold_new(fd, path, os.unlink):
-            return fd, name
+        found = _hold_new(fd, path, os.unlink)
+        if found is not None:
+            return fd, name, found
     raise FileExistsError(errno.EEXIST, "no free name found", directory)
 
 
@@ -158,17 +168,17 @@ def create_directory(directory: str, mode: int = 0o700, tail: str = "") -> tuple
         except BaseException:
             os.rmdir(path)
             raise
-        if _hold_new(fd, path, os.rmdir):
+        if _hold_new(fd, path, os.rmdir) is not None:
             return fd, name
     raise FileExistsError(errno.EEXIST, "no free name found", directory)
 
 
-def _hold_new(fd: int, path: str, remove: Callable[[str], None]) -> bool:
-    """Hold what was just made; False if a sweeper had it removed before it was locked."""
+def _hold_new(fd: int, path: str, remove: Callable[[str], None]) -> os.stat_result | None:
+    """Hold what was just made, and return what it is; None if a sweeper had it removed before it was locked."""
     try:
         found = hold(fd)
-        if not stat.S_ISDIR(found.st_mode) or _same(fd, path):  # some file systems count no links of directories
-            return True
+        if remove is not os.rmdir or _same(found, path):  # some file systems count no links of directories
+            return found
     except FileNotFoundError:
         pass
     except BaseException:
@@ -176,7 +186,7 @@ def _hold_new(fd: int, path: str, remove: Callable[[str], None]) -> bool:
         remove(path)
         raise
     os.close(fd)
-    return False
+    return None
 
 
 def hold(fd: int, *, timeout: float = TIMEOUT) -> os.stat_result:
@@ -206,7 +216,7 @@ def link(directory: str, name: str, chosen: str) -> None:
         FileExistsError: the name is in use.
         OSError: as `os.link()`.
     """
-    source, target = os.path.join(directory, name), os.path.join(directory, chosen)
+    source, target = f"{directory}/{name}", f"{directory}/{chosen}"
     try:
         os.link(source, target, follow_symlinks=False)
     except FileExistsError:
@@ -244,9 +254,8 @@ def reclaim(directory: str, name: str) -> bool:
     Raises:
         OSError: it is an orphan but could not be removed, or no descriptor could be had.
     """
-    path = f"{directory}/{name}"
     try:
-        fd = _open_for_lock(path)
+        fd = _open_for_lock(f"{directory}/{name}")
     except OSError as error:
         if error.errno in _NOT_OURS:
             return False
@@ -254,14 +263,38 @@ def reclaim(directory: str, name: str) -> bool:
     try:
         if not _lock(fd, fcntl.LOCK_EX):
             return False
-        found = os.fstat(fd)
-        if found.st_uid != os.geteuid() or not _same(fd, path):
-            return False
-        if stat.S_ISDIR(found.st_mode):
-            return _reclaim_directory(path, name)
-        return stat.S_ISREG(found.st_mode) and _reclaim_file(directory, name, found)
+        return _remove(fd, directory, name)
     finally:
         os.close(fd)
+
+
+def reclaim_own(fd: int, directory: str, name: str) -> bool:
+    """Remove a file as `reclaim()` does, asked by the descriptor that has been the caller's share in its lease, and gives that up in any case.
+
+    For open files that no forked child has: with theirs their share would go, too. Cheaper than closing it and then asking, and it does not take
+    a descriptor that a starting subprocess is about to close for a use. Linux only: where a lock that cannot be made exclusive is kept until
+    the descriptor is closed, two who leave at once could both leave it to the other.
+    """
+    if not _lock(fd, fcntl.LOCK_EX):  # which has cost the shared one
+        return False
+    removed = False
+    try:
+        removed = _remove(fd, directory, name)
+    finally:
+        if not removed:  # a mapping may keep the open file
+            fcntl.flock(fd, fcntl.LOCK_UN)
+    return removed
+
+
+def _remove(fd: int, directory: str, name: str) -> bool:
+    """Remove what is exclusively locked, if that name still leads to it and it is ours."""
+    found = os.fstat(fd)
+    path = f"{directory}/{name}"
+    if found.st_uid != os.geteuid() or not _same(found, path):
+        return False
+    if stat.S_ISDIR(found.st_mode):
+        return _reclaim_directory(path, name)
+    return stat.S_ISREG(found.st_mode) and _reclaim_file(directory, name, found)
 
 
 def _reclaim_file(directory: str, name: str, found: os.stat_result) -> bool:
@@ -270,7 +303,7 @@ def _reclaim_file(directory: str, name: str, found: os.stat_result) -> bool:
         return False
     for each in names:
         try:
-            os.unlink(os.path.join(directory, each))
+            os.unlink(f"{directory}/{each}")
         except FileNotFoundError:
             pass
     return True
@@ -307,10 +340,10 @@ def _lock(fd: int, kind: int) -> bool:
     return True
 
 
-def _same(fd: int, path: str) -> bool:
-    """Whether a path still leads to the open file."""
+def _same(found: os.stat_result, path: str) -> bool:
+    """Whether a path still leads to an open file."""
     try:
         there = os.lstat(path)
     except FileNotFoundError:
         return False
-    return os.path.samestat(os.fstat(fd), there)
+    return (found.st_ino, found.st_dev) == (there.st_ino, there.st_dev)

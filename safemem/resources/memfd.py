@@ -74,9 +74,9 @@ class ManagedMemfd(Mapped):
         """
         if self._finalizer.detach() is None and self._descriptor.process == os.getpid():
             return
-        watch = self._drop_mapping()
+        viewed = self._drop_mapping(self._on_views)
         _close(self._descriptor)
-        if self._on_views == "raise" and watch is not None and watch() is not None:
+        if viewed:
             msg = f"views of {self!r} are alive: its memory stays until they are gone"
             raise BufferError(msg)
 

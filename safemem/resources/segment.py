@@ -1,7 +1,8 @@
 """Segments of shared memory as system calls see them: made, attached to, let go; the objects that users hold are in `shm`.
 
-A segment is a file in memory. Where the last user removes it, the descriptor that holds its lease and the mapping are opened separately: views
-that outlive the block keep the mapping, but not the name.
+A segment is a file in memory. Its lease is held by the descriptor that it is mapped by, which costs half of what a second one would; that a view,
+which keeps the mapping and with it the open file, does not keep the name as well is seen to at the end: the lock is given up by hand. That must not
+be done to what a forked child shares, so before a fork each segment gets a second lease, by an open file that no mapping keeps.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem.resources.lease import create_file, hold, link, names_of, parse_name, reclaim
+from safemem.resources.lease import create_held, hold, link, names_of, parse_name, reclaim, reclaim_own
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from weakref import ref
 
-__all__ = ["Segment", "allocate", "attach", "create", "directory", "end", "live", "map_file", "remove"]
+__all__ = ["Segment", "allocate", "attach", "create", "directory", "end", "live", "map_file", "prepare_fork", "remove"]
 
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
 _SAFE: Final = _CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV})
+_LINUX_LOCKS: Final = sys.platform == "linux"  # what `reclaim_own()` needs
 _LINUX: Final = "/dev/shm"  # noqa: S108 - where shm_open() has its files, so that others find ours
 
 _checked = ""
@@ -37,14 +42,15 @@ live: Final[dict[int, Segment]] = {}
 class Segment:
     """What there is to let go of; knows nothing of the mapping, which belongs to whoever has a view of it."""
 
-    __slots__ = ("fd", "identity", "leased", "name", "ours", "owner", "place", "ref", "removed", "where")
+    __slots__ = ("fd", "forked", "identity", "leased", "name", "ours", "owner", "place", "ref", "removed", "where")
 
-    def __init__(self, where: str, name: str, fd: int) -> None:
+    def __init__(self, where: str, name: str, fd: int, found: os.stat_result) -> None:
         self.where = where  # the directory
         self.name = name
         self.leased: str | None = None  # the name of ours, which is `name` if the user chose none
-        self.fd = fd  # holds the lease
-        self.identity: tuple[int, int] = (0, 0)  # device and inode
+        self.fd = fd  # holds the lease, and a mapping may keep its open file
+        self.forked: list[int] | None = None  # after a fork, with what holds the lease then, unless that could not be had
+        self.identity = _identity(found)
         self.owner = 0  # the process whose close() removes the names; 0 if there is none
         self.ours = False  # whether the last user removes it
         self.removed = False
@@ -93,19 +99,15 @@ def create(
         OSError: no space (ENOSPC, EDQUOT), no memory, no descriptor, no permission; nothing is left then.
     """
     where = directory()
-    fd, leased = create_file(where, mode)
-    path = f"{where}/{leased}"
-    segment = Segment(where, leased, fd)
+    fd, leased, found = create_held(where, mode)
+    segment = Segment(where, leased, fd, found)
     try:
-        segment.identity = _identity(os.fstat(fd))
         allocate(fd, size, where, prealloc=prealloc)
-        # A mapping of the very descriptor keeps its lease. That does not matter where views outlive a name that close() has removed.
-        source = os.open(path, os.O_RDWR | _SAFE) if policy == "last" else fd
-        try:
-            mapping = _map_filled(source, size, init, readonly=readonly)
-        finally:
-            if source != fd:
-                os.close(source)
+        mapping = map_file(fd, size, readonly=False)
+        if init is not None:
+            _fill(mapping, init)
+        if readonly:
+            mapping = map_file(fd, size, readonly=True)
         _publish(segment, leased, name, policy)
     except BaseException:
         _abandon(segment, leased)
@@ -124,7 +126,7 @@ def _publish(segment: Segment, leased: str, name: str | None, policy: str) -> No
             raise FileExistsError(errno.EEXIST, "the name is in use by a living process, or kept", name) from None
         segment.name = name
     if policy == "keep":
-        os.unlink(os.path.join(segment.where, leased))  # from now on no sweep knows it
+        os.unlink(f"{segment.where}/{leased}")  # from now on no sweep knows it
     else:
         segment.leased = leased
         segment.ours = True
@@ -150,13 +152,6 @@ def allocate(fd: int, size: int, where: str, *, prealloc: bool) -> None:
         room = f"{where}: need {size} bytes, {free.f_bavail * free.f_frsize} free"
         advice = " (docker: --shm-size; Kubernetes: an emptyDir with medium: Memory there)" if where == _LINUX else ""
         raise OSError(error.errno, room + advice) from None
-
-
-def _map_filled(fd: int, size: int, init: Any, *, readonly: bool) -> mmap.mmap:
-    mapping = map_file(fd, size, readonly=False)
-    if init is not None:
-        _fill(mapping, init)
-    return map_file(fd, size, readonly=True) if readonly else mapping
 
 
 def map_file(fd: int, size: int, *, readonly: bool) -> mmap.mmap:
@@ -187,81 +182,110 @@ def attach(name: str, *, readonly: bool, timeout: float = 1.0) -> tuple[Segment,
         OSError: no permission, no memory, no descriptor; the segment stays as it is.
     """
     where = directory()
-    path = f"{where}/{name}"
-    flags = (os.O_RDONLY if readonly else os.O_RDWR) | _SAFE
-    segment = mapping = None
-    while segment is None or mapping is None:  # again if it was removed and made anew between the two times it is opened
-        fd = _open(path, name, flags)
-        try:
-            segment = _hold_segment(where, name, fd, timeout)
-            mapping = _map_same(path, name, flags, segment)
-        except BaseException:
+    fd = -1
+    try:
+        fd = os.open(f"{where}/{name}", (os.O_RDONLY if readonly else os.O_RDWR) | _SAFE)
+        found = hold(fd)
+        _check_kind(found)
+        mapping = map_file(fd, found.st_size or _await_size(fd, name, timeout), readonly=readonly)
+    except BaseException as error:
+        if fd >= 0:
             with suppress(OSError):
                 os.close(fd)
-            raise
-        if mapping is None:
-            os.close(fd)
+        if isinstance(error, OSError):
+            error.filename = name
+        raise
+    segment = Segment(where, name, fd, found)
+    segment.ours = found.st_nlink > 1 or parse_name(name) is not None
     live[id(segment)] = segment
     return segment, mapping
 
 
-def _hold_segment(where: str, name: str, fd: int, timeout: float) -> Segment:
-    try:
-        found = hold(fd)
-    except OSError as error:
-        error.filename = name
-        raise
+def _check_kind(found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "not shared memory", name)
-    if not found.st_size:
-        _await_size(fd, name, timeout)
-    segment = Segment(where, name, fd)
-    segment.identity = _identity(found)
-    segment.ours = found.st_nlink > 1 or parse_name(name) is not None
-    return segment
+        raise OSError(errno.EINVAL, "not shared memory")
 
 
-def _map_same(path: str, name: str, flags: int, segment: Segment) -> mmap.mmap | None:
-    fd = _open(path, name, flags)
-    try:
-        found = os.fstat(fd)
-        same = _identity(found) == segment.identity
-        return map_file(fd, found.st_size, readonly=not flags & os.O_RDWR) if same else None
-    finally:
-        os.close(fd)
-
-
-def _open(path: str, name: str, flags: int) -> int:
-    try:
-        return os.open(path, flags)
-    except OSError as error:
-        error.filename = name
-        raise
-
-
-def _await_size(fd: int, name: str, timeout: float) -> None:
-    """Wait for a creator that is between its two steps, as that of the standard library can be."""
+def _await_size(fd: int, name: str, timeout: float) -> int:
+    """Wait for a creator that is between its two steps, as that of the standard library can be; return the size."""
     deadline = time.monotonic() + timeout
-    while not os.fstat(fd).st_size:
+    while not (size := os.fstat(fd).st_size):
         if time.monotonic() > deadline:
             msg = f"shared memory {name!r} has no size: whoever made it is not done yet, or died"
             raise ValueError(msg)
         time.sleep(0.001)
+    return size
 
 
 def end(segment: Segment) -> None:
-    """Let go of a segment: its owner removes the names; of the rest, who comes last."""
+    """Let go of a segment, from which its user has dropped the mapping: its owner removes the names; of the rest, who comes last."""
     live.pop(id(segment), None)
+    fd, segment.fd = segment.fd, -1
+    if fd < 0:
+        return
+    leave = segment.ours
     try:
         if segment.owner and segment.owner == os.getpid():
-            segment.removed = _remove_names(segment, [segment.name, segment.leased or segment.name])
-            segment.ours = False
+            segment.removed = _remove_own_names(segment, fd)
+            leave = False
+        elif leave and segment.forked is None and _LINUX_LOCKS:
+            segment.removed = reclaim_own(fd, segment.where, segment.name)
+            leave = False
     finally:
-        fd, segment.fd = segment.fd, -1
-        if fd >= 0:
-            os.close(fd)
-    if segment.ours and reclaim(segment.where, segment.name):
+        _close(fd, segment.forked, unlock=leave)
+    if leave and reclaim(segment.where, segment.name):
         segment.removed = True
+
+
+def _close(fd: int, forked: list[int] | None, *, unlock: bool) -> None:
+    """Close what is open of a segment; with `unlock`, give up a share that a view's mapping would keep, unless a forked child has it, too."""
+    try:
+        if unlock and forked != []:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        try:
+            os.close(fd)
+        finally:
+            if forked is not None:
+                _close_second(forked)
+
+
+def _close_second(forked: list[int]) -> None:
+    try:
+        os.close(forked.pop())
+    except IndexError:  # there is none, or another thread, which is about to fork, closes it
+        pass
+
+
+def prepare_fork() -> None:
+    """Take a second lease on all that is open, which the forked child will share; what is there is never taken out of use by that.
+
+    It cannot be in the way of a thread that just ends a segment, nor wait for it: each looks whether the other one was there.
+    """
+    for segment in list(live.values()):
+        fd = segment.fd
+        if segment.forked is not None or fd < 0:
+            continue
+        forked: list[int] = []
+        with suppress(OSError):  # no descriptor, and then the lease lasts as long as the mapping; or no name, and then it does not matter
+            _share_again(segment, forked)
+        segment.forked = forked
+        if segment.fd < 0 and forked:
+            _close_second(forked)
+            if segment.ours:
+                with suppress(OSError):
+                    reclaim(segment.where, segment.name)
+
+
+def _share_again(segment: Segment, shares: list[int]) -> None:
+    """Open a segment's file once more, and take another share in its lease."""
+    fd = os.open(f"{segment.where}/{segment.name}", os.O_RDONLY | _SAFE)
+    try:
+        if _identity(hold(fd, timeout=0)) == segment.identity:
+            shares.append(fd)
+    finally:
+        if not shares:
+            os.close(fd)
 
 
 def remove(segment: Segment) -> None:
@@ -274,17 +298,25 @@ def remove(segment: Segment) -> None:
     names = [] if ended else [segment.name] if segment.leased is None else [segment.name, segment.leased]
     if segment.leased is None and segment.ours:
         names = [*names, *names_of(segment.where, segment.identity[1])]
-    if not _remove_names(segment, names):
+    if not _remove_names(segment, list(dict.fromkeys(names))):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), segment.name)
 
 
-def _remove_names(segment: Segment, names: list[str]) -> bool:
+def _remove_own_names(segment: Segment, fd: int) -> bool:
+    """Remove the names that a segment was given; return whether the one that users know was among them."""
+    name, leased = segment.name, segment.leased
+    if name == leased:  # random: nobody else has a file of that name
+        return _remove_names(segment, [name], checked=True)
+    return _remove_names(segment, [name, leased or ""], checked=os.fstat(fd).st_nlink == 2)  # both are still there
+
+
+def _remove_names(segment: Segment, names: list[str], *, checked: bool = False) -> bool:
     """Remove those names that are still the segment's; return whether the one that users know was among them."""
     removed = False
-    for name in dict.fromkeys(names):
+    for name in names:
         path = f"{segment.where}/{name}"
         try:
-            if _identity(os.lstat(path)) == segment.identity:
+            if checked or _identity(os.lstat(path)) == segment.identity:
                 os.unlink(path)
                 removed = removed or name == segment.name
         except FileNotFoundError:

@@ -142,5 +142,9 @@ def _import(name: str, file: str) -> None:
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         return
+    parts = name.split(".")
+    for parent in (".".join(parts[:count]) for count in range(1, len(parts))):
+        if parent not in sys.modules:  # pickle asks for it before it looks at the module itself
+            sys.modules[parent] = ModuleType(parent)
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -9,7 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from safemem._finalize import attach as attach_finalizer
-from safemem._finalize import finalize, watch_exit
+from safemem._finalize import finalize, forget, watch_exit
 from safemem.resources import segment as segments
 from safemem.resources._checks import check_choice, check_init, check_mode, check_name, check_size
 from safemem.resources._place import place_of_caller
@@ -35,6 +35,8 @@ Guardian: TypeAlias = Literal["auto", "off"]
 POLICIES: Final = ("owner", "last", "keep")
 ON_VIEWS: Final = ("defer", "raise")
 GUARDIAN: Final = ("auto", "off")
+_USUAL: Final = ("owner", "defer", "auto")  # policy, on_views, guardian
+_PRIVATE: Final = 0o600
 
 _watching_forks = False
 
@@ -91,12 +93,13 @@ class ManagedSharedMemory(Mapped):
         policy: str = "owner",
         init: Any = None,
         readonly: bool = False,
-        mode: int = 0o600,
+        mode: int = _PRIVATE,
         prealloc: bool = True,
         on_views: str = "defer",
         guardian: str = "auto",
     ) -> None:
         check_system("managed_shm()")
+        _watch_forks()
         where = segments.directory()
         sweep_once(where)
         if guardian == "auto" and policy != "keep":
@@ -109,6 +112,7 @@ class ManagedSharedMemory(Mapped):
         if name is None:
             msg = "name must be given to attach to shared memory"
             raise ValueError(msg)
+        _watch_forks()
         segment, mapping = segments.attach(check_name(name, new=False), readonly=readonly)
         self._set_up(segment, mapping, len(mapping), readonly, on_views)
 
@@ -122,7 +126,6 @@ class ManagedSharedMemory(Mapped):
             segment.ref = weakref.ref(self)
             segment.place = place_of_caller()
             self._finalizer = attach_finalizer(self, _let_go, segment)
-            _watch_forks()
         except BaseException:
             segments.end(segment)
             raise
@@ -152,11 +155,11 @@ class ManagedSharedMemory(Mapped):
             BufferError: with `on_views="raise"`, that views are alive; everything is cleaned up nevertheless.
             OSError: a name could not be removed.
         """
-        if self._finalizer.detach() is None:
+        if not forget(self._finalizer):
             return
-        watch = self._drop_mapping()
+        viewed = self._drop_mapping(self._on_views)
         segments.end(self._segment)
-        if self._on_views == "raise" and watch is not None and watch() is not None:
+        if viewed:
             msg = f"views of shared memory {self.name!r} are alive: its name is gone, its memory stays until they are"
             raise BufferError(msg)
 
@@ -188,7 +191,7 @@ def managed_shm(
     policy: Policy = "owner",
     init: Init | None = None,
     readonly: bool = False,
-    mode: int = 0o600,
+    mode: int = _PRIVATE,
     prealloc: bool = True,
     on_views: OnViews = "defer",
     guardian: Guardian = "auto",
@@ -220,8 +223,8 @@ def managed_shm(
         OSError: no room (ENOSPC, with what is needed and free), no permission, no memory, no descriptor.
         NotImplementedError: the system has no `flock()` (Windows).
 
-    Costs what `SharedMemory` does, and once a process a sweep. Two descriptors a block, one from Python 3.13 on. Blocks go through `fork`: the
-    child uses its copy and owns nothing.
+    Costs what `SharedMemory` does, and once a process a sweep. Two descriptors a block, one from Python 3.13 on, and one more for each that is open
+    at a fork, if there is one to be had. Blocks go through `fork`: the child uses its copy and owns nothing.
 
     >>> with managed_shm(8) as shm:
     ...     shm.buf[:3] = b"abc"
@@ -232,10 +235,12 @@ def managed_shm(
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'sm1_1000_5f0ce2b1aa_0c1d2e3f'
     """
-    check_choice("policy", policy, POLICIES)
-    check_choice("on_views", on_views, ON_VIEWS)
-    check_choice("guardian", guardian, GUARDIAN)
-    check_mode(mode)
+    if (policy, on_views, guardian) != _USUAL:
+        check_choice("policy", policy, POLICIES)
+        check_choice("on_views", on_views, ON_VIEWS)
+        check_choice("guardian", guardian, GUARDIAN)
+    if mode is not _PRIVATE:
+        check_mode(mode)
     block = ManagedSharedMemory.__new__(ManagedSharedMemory)
     if attach:
         _attach_checked(block, size, name, init, readonly=readonly, on_views=on_views)
@@ -297,7 +302,7 @@ def _watch_forks() -> None:
     global _watching_forks  # noqa: PLW0603 - from the first block on: importing changes nothing
     if not _watching_forks:
         _watching_forks = True
-        os.register_at_fork(after_in_child=_use_what_was_inherited)
+        os.register_at_fork(before=segments.prepare_fork, after_in_child=_use_what_was_inherited)
 
 
 def _use_what_was_inherited() -> None:

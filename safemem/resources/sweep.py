@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from safemem.resources import replacing
 from safemem.resources.lease import check_system, is_held, names_of, owned_names, reclaim
 from safemem.resources.segment import directory
 
@@ -52,8 +53,8 @@ class Resource(NamedTuple):
 def sweep(*, dry_run: bool = False, directories: Iterable[str | os.PathLike[str]] = ()) -> list[Orphan]:
     """Remove what dead programs of this user left, and return it; what anybody still uses stays.
 
-    Looks at shared memory and into the directory for temporary files; `directories` are looked into as well. Anybody may call it at any time, any
-    number of times at once: what is removed is decided by the kernel's locks, not by age or process numbers, so containers and hosts may share
+    Looks at shared memory and into the directory for temporary files; `directories` are looked into as well, not into those inside of them: name those
+    where `managed_file()` replaces files, if programs are killed while they do. Anybody may call it at any time, any number of times at once: what is removed is decided by the kernel's locks, not by age or process numbers, so containers and hosts may share
     directories. Programs do this themselves when they first make something; call it where programs die and are not started again. With `dry_run`
     nothing is removed. About 20 ms for 1000 things in use.
 
@@ -61,14 +62,14 @@ def sweep(*, dry_run: bool = False, directories: Iterable[str | os.PathLike[str]
         OSError: one of them could not be removed; the others have been.
         NotImplementedError: the system has no `flock()` (Windows).
 
-    >>> sweep(dry_run=True) == list(sweep(dry_run=True))
-    True
+    >>> type(sweep(dry_run=True))
+    <class 'list'>
     """
     check_system("sweep()")
     found: list[Orphan] = []
     errors: list[OSError] = []
     for where in _places(directories):
-        for name in list(owned_names(where)):
+        for name in [*owned_names(where), *_replacements(where)]:
             try:
                 _sweep_one(where, name, found, dry_run=dry_run)
             except FileNotFoundError:  # somebody else was faster
@@ -84,10 +85,10 @@ def sweep(*, dry_run: bool = False, directories: Iterable[str | os.PathLike[str]
 
 
 def _sweep_one(where: str, name: str, found: list[Orphan], *, dry_run: bool) -> None:
-    if is_held(where, name) is not False:
+    if _is_held(where, name) is not False:
         return
     orphan = _describe(where, name)
-    if dry_run or reclaim(where, name):
+    if dry_run or (replacing.reclaim(orphan.path) if replacing.is_temporary(name) else reclaim(where, name)):
         found.append(orphan)
 
 
@@ -108,9 +109,9 @@ def list_resources(*, directories: Iterable[str | os.PathLike[str]] = ()) -> lis
     holders = _holders()
     found: list[Resource] = []
     for where in _places(directories):
-        for name in owned_names(where):
+        for name in [*owned_names(where), *_replacements(where)]:
             with suppress(FileNotFoundError):
-                held = is_held(where, name)
+                held = _is_held(where, name)
                 if held is not None:
                     there = os.lstat(os.path.join(where, name))
                     who = holders.get((there.st_dev, there.st_ino), ())
@@ -132,6 +133,24 @@ def _places(more: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
     import tempfile
 
     yield from dict.fromkeys(os.path.realpath(each) for each in (directory(), tempfile.gettempdir(), *more))
+
+
+def _replacements(where: str) -> list[str]:
+    """Return the names in a directory that new contents of files have until they take the old ones' places."""
+    try:
+        with os.scandir(where) as entries:
+            return [entry.name for entry in entries if replacing.is_temporary(entry.name) and entry.is_file(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _is_held(where: str, name: str) -> bool | None:
+    try:
+        return is_held(where, name)
+    except OSError:
+        if replacing.is_temporary(name):  # there are no locks in that file system, but files can be replaced: nobody can tell
+            return None
+        raise
 
 
 def _describe(where: str, name: str) -> Orphan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, AnyStr, Literal, TypeAlias, overload
 
@@ -103,9 +104,10 @@ class _Leased:
         path = os.path.join(self.directory, self.name)
         try:
             # As long as the lease is held nobody else removes it, and no other file can have got its name.
-            if not os.path.samestat(os.fstat(self.fd), os.lstat(path)):
+            found = os.fstat(self.fd)
+            if not os.path.samestat(found, os.lstat(path)):
                 return
-            if os.path.isdir(path):
+            if stat.S_ISDIR(found.st_mode):
                 _remove_tree(path)
             else:
                 os.unlink(path)

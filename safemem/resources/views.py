@@ -24,10 +24,11 @@ class Mapped:
         self._buf: memoryview | None = memoryview(mapping)
         self._size = size
 
-    def _drop_mapping(self) -> weakref.ref[mmap] | None:
-        """Let go of the mapping, which is unmapped at once unless there are views; return a reference that tells."""
-        mapping, self._buf, self._mapping = self._mapping, None, None
-        return None if mapping is None else weakref.ref(mapping)
+    def _drop_mapping(self, on_views: str) -> bool:
+        """Let go of the mapping, which is unmapped at once unless there are views; return whether that is to be raised."""
+        watch = weakref.ref(self._mapping) if on_views == "raise" and self._mapping is not None else None
+        self._buf = self._mapping = None
+        return watch is not None and watch() is not None
 
     @property
     def size(self) -> int:

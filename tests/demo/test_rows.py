@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
@@ -14,9 +15,12 @@ from safemem.demo import (
     big_objects,
     byte_bound,
     growing_dict,
+    half_written,
     identity_map,
+    killed_workers,
     listener,
     load_rows,
+    open_files,
     parent_pointer,
     pinned_instances,
     registry,
@@ -31,6 +35,9 @@ from safemem.demo.runner import Outcome, run_rows
 
 FILES = 40
 LIMITED = pytest.mark.skipif(sys.platform != "linux", reason="there are no limits of this kind on other systems")
+
+posix = pytest.mark.skipif("open_files" not in ROWS, reason="this row needs POSIX, and is not shown elsewhere")
+linux = pytest.mark.skipif("killed_workers" not in ROWS, reason="this row needs Linux, and is not shown elsewhere")
 
 
 def run(row: Row, corpus: Corpus) -> Outcome:
@@ -172,10 +179,29 @@ class TestTheLeakOfEachRow:
         assert outcome.safemem.left.facts["left to the collector"] == 0
         assert outcome.safemem.left.built == 5 * FILES
 
+    @posix
+    def test_a_kept_exception_keeps_descriptors(self, corpus):
+        """All files of the usual way are open for as long as the finding is kept; the scope has closed them."""
+        outcome = run(open_files.ROW, corpus)
+        assert open_files.held(outcome.usual.left.facts) == outcome.usual.left.built == FILES
+        assert open_files.held(outcome.safemem.left.facts) == 0
+        assert outcome.safemem.left.built == FILES
 
-def connect_strongly(view: listener.View) -> None:
-    """Connect a view so that the signal keeps it."""
-    listener.opened.connect(view.see, weak=False)
+    @posix
+    def test_a_killed_program_tears_what_it_writes(self, corpus):
+        """Each report that was written in place is torn; each that was to be replaced is whole, and alone."""
+        outcome = run(half_written.ROW, corpus)
+        assert outcome.usual.left.facts == {"torn reports": half_written.REPORTS, "other files": 0}
+        assert outcome.safemem.left.facts == {"torn reports": 0, "other files": 0}
+
+    @linux
+    def test_killed_workers_leave_their_segments(self, corpus):
+        """With its tracker a program loses track of what it made; what it had leased is gone, and the bytes are counted."""
+        outcome = run(killed_workers.ROW, corpus)
+        assert outcome.usual.left.facts["segments left"] == outcome.usual.left.built == killed_workers.WORKERS + 1
+        assert outcome.usual.left.bytes > 4096
+        assert outcome.safemem.left.facts == {"segments left": 0, "bytes outside": 0}
+        assert outcome.usual.answer["lines"] > FILES
 
     def test_a_bound_that_was_fine_is_killed(self, corpus):
         """The container with a fixed bound is killed when the report is written, that with a budget never is."""
@@ -192,12 +218,30 @@ def connect_strongly(view: listener.View) -> None:
         assert short_of_memory.ROW.held(Left(0, 1, 0, {"killed": 0, "limited": 0})) == "no limit can be set here"
 
 
+def connect_strongly(view: listener.View) -> None:
+    """Connect a view so that the signal keeps it."""
+    listener.opened.connect(view.see, weak=False)
+
+
 run_service = short_of_memory.run_service
 
 
 def run_the_usual_service(job: Job, _kind: str) -> Answer:
     """The service with a fixed bound, whatever was asked for."""
     return run_service(job, "usual")
+
+
+class Careless(ExitStack):
+    """A scope that closes nothing."""
+
+    def adopt(self, obj):
+        return obj
+
+
+def as_usual(module):
+    """What starts the program of the usual way, whichever is asked for."""
+    real = module.kill_when_told
+    return lambda name, _way, *rest, given: real(name, "usual", *rest, given=given)
 
 
 class TestSabotage:
@@ -217,8 +261,11 @@ class TestSabotage:
             (stored_exception, lambda: {"strip_traceback": stored_exception.as_it_is}, "40 parsed files, 0 allowed"),
             (parent_pointer, lambda: {"SafememScope": parent_pointer.UsualScope}, "scopes left to the collector, 0 allowed"),
             pytest.param(short_of_memory, lambda: {"run_service": run_the_usual_service}, "times killed, 0 allowed", marks=LIMITED),
+            pytest.param(open_files, lambda: {"ResourceScope": Careless}, "40 descriptors, 0 allowed", marks=posix),
+            pytest.param(half_written, lambda: {"kill_when_told": as_usual(half_written)}, "8 torn reports, 0 allowed", marks=posix),
+            pytest.param(killed_workers, lambda: {"kill_when_told": as_usual(killed_workers)}, "4 segments left, 0 allowed", marks=linux),
         ],
-        ids=ROWS,
+        ids=lambda given: given.ROW.name if hasattr(given, "ROW") else "",
     )
     def test_is_found_out(self, module, change: Callable[[], dict[str, object]], complaint, corpus, monkeypatch):
         """Without a bound, with pinned instances, or without single flight the row complains and says how far it went."""

@@ -77,3 +77,13 @@ class Equal:
         return isinstance(other, Equal)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class Callable:
+    """Can be called, and weakly referenced."""
+
+    def __init__(self):
+        self.heard = []
+
+    def __call__(self, value):
+        self.heard.append(value)

@@ -16,6 +16,7 @@ from helpers.recorder import unraisable
 
 from safemem import Signal
 from safemem.core import _emission, _native
+from safemem.observers.connection import Connection
 from safemem.observers.links import Link
 
 testcapi = pytest.importorskip("_testcapi", reason="part of CPython's own tests")
@@ -45,6 +46,11 @@ MISUSES: dict[str, Callable[[Any], object]] = {
     "append None": lambda core: core._append(None),
     "swap a list": lambda core: core._swap((), []),
     "swap one": lambda core: core._swap(()),
+    "join nothing": lambda core: core._join(),
+    "join objects": lambda core: core._join(object, Connection, accept, True, 0, sys._getframe()),
+    "join with no handles": lambda core: core._join(Link, Link, accept, True, 0, sys._getframe()),
+    "join for a flag": lambda core: core._join(Link, Connection, accept, True, True, sys._getframe()),
+    "join nowhere": lambda core: core._join(Link, Connection, accept, True, 0, None),
     "links a list": lambda core: setattr(core, "_links", []),
     "no links": lambda core: delattr(core, "_links"),
     "limit": lambda core: setattr(core, "_limit", "many"),
@@ -211,3 +217,59 @@ def test_every_allocation_fails_in_turn(call: str, failing: bool) -> None:
     assert [sys.getrefcount(item) for item in objects] == before
     assert [connection.receiver for connection in changed.connections()] == receivers
     assert attempt("one", changed, first, second) is False
+
+
+def test_counts_of_connecting() -> None:
+    """Connecting and disconnecting in one step leaves every count where it was, wherever the link belongs, and no garbage."""
+    listener, changed = Listener(), Signal[[]]()
+    last = changed.connect(accept, priority=-1)  # the others come before it
+    objects = [listener, changed, Listener.hear, accept, last]
+
+    def use() -> None:
+        for priority in (0, -1):
+            assert changed.connect(listener.hear, priority=priority).disconnect()
+            connection = changed.connect(accept, priority=priority)
+            assert (connection.receiver, connection.priority) == (accept, priority)
+            assert connection.disconnect()
+            changed._prune()
+
+    for _ in range(3):
+        use()
+    with collector_off():
+        before = [sys.getrefcount(item) for item in objects]
+        for _ in range(50):
+            use()
+        assert [sys.getrefcount(item) for item in objects] == before
+        assert gc.collect() == 0
+    assert len(changed) == 1
+
+
+def connect(changed: Any, receiver: Any) -> Any:
+    """Connect, or return None if there is no memory."""
+    try:
+        return changed.connect(receiver)
+    except MemoryError:
+        return None
+    finally:
+        testcapi.remove_mem_hooks()
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_connecting_without_memory(bound: bool) -> None:
+    """There is a connection and a handle of it, or neither; tested where all is compiled: CPython crashes making a lambda without memory."""
+    listener, changed = Listener(), Signal[[]]()
+    receiver = listener.hear if bound else accept
+    changed.connect(print)
+    connect(changed, receiver).disconnect()
+    failures = 0
+    with collector_off():
+        for start in range(200):
+            testcapi.set_nomemory(start, start + 1)
+            connection = connect(changed, receiver)
+            assert len(changed) == 1 + (connection is not None)
+            failures += connection is None
+            if connection is not None and start > 20:
+                break
+            changed.disconnect(receiver)
+    assert failures > 2  # link, handle and tuple, if nothing can be had from free lists
+    assert connection.receiver == receiver

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import safemem
-from safemem.resources import sweep as sweeping
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the programs look into /proc and /dev/shm")
 
@@ -220,80 +217,3 @@ def test_others_keep_what_a_dead_creator_left():
     attacher.communicate()
     wait_until(lambda: not os.path.exists(f"/dev/shm/{name}"))
     wait_until(lambda: not is_alive(guardian))
-
-
-@pytest.mark.parametrize("way", ["end", "kill"])
-def test_the_first_process_of_a_container(way):
-    """As PID 1, whose end kills all others, the guardian too: nothing is left after a normal end, and one sweep suffices after a kill."""
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run(["unshare", "--pid", "--fork", "true"], check=False, capture_output=True).returncode
-    ):
-        pytest.skip("may not make a PID namespace")
-    code = "make(); print(json.dumps([os.getpid(), shm.name]), flush=True)" + ("; os._exit(0)" if way == "kill" else "")
-    for _ in range(3):
-        pid, name = json.loads(
-            subprocess.run(
-                ["unshare", "--pid", "--fork", sys.executable, "-c", TOOLS + code],
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=True,
-                env={**os.environ, "PYTHONPATH": TREE, "SAFEMEM_TEST_TOP": str(os.getpid())},
-            ).stdout
-        )
-        assert pid == 1
-        if way == "kill":
-            sweeping.sweep()
-        assert not os.path.exists(f"/dev/shm/{name}")
-
-
-def test_many_start_and_die_with_sweepers_at_work():
-    """A few seconds of processes that make, attach and are killed, while others sweep: no held name is removed, none is left."""
-    worker = (
-        TOOLS
-        + """
-import random
-random.seed(int(sys.argv[1]))
-bad = 0
-names = sys.argv[2:]
-while True:
-    name = random.choice(names)
-    try:
-        shm = managed_shm(4096, name=name, policy=random.choice(["owner", "last"]), guardian="off")
-    except FileExistsError:
-        try:
-            shm = managed_shm(name=name, attach=True)
-        except FileNotFoundError:
-            continue
-        held = False
-    else:
-        held = True
-    time.sleep(random.random() * 0.004)
-    if held and os.stat(shm._segment.fd).st_nlink != 2:
-        print("removed while it was held", flush=True)
-    shm.close()
-"""
-    )
-    names = [f"safemem-torture-{os.getpid()}-{number}" for number in range(3)]
-    deadline = time.monotonic() + 4
-    environment = {**os.environ, "PYTHONPATH": TREE, "SAFEMEM_TEST_TOP": str(os.getpid())}
-    killed, said, number = 0, "", 0
-    while time.monotonic() < deadline:
-        workers = []
-        for _ in range(3):
-            number += 1
-            arguments = [sys.executable, "-c", worker, str(number), *names]
-            workers.append(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment))
-        until = time.monotonic() + 0.6
-        while time.monotonic() < until:
-            sweeping._swept.discard("/dev/shm")
-            sweeping.sweep_once("/dev/shm")
-        for each in workers:
-            each.send_signal(signal.SIGKILL)
-            said += each.communicate()[0]
-            killed += 1
-    assert said == ""
-    assert killed >= 6
-    sweeping.sweep()
-    assert [name for name in os.listdir("/dev/shm") if name in names] == []

@@ -9,18 +9,13 @@ import sys
 import weakref
 
 import pytest
+from helpers.children import write_into
 from helpers.collect import no_cyclic_garbage
 from helpers.forks import in_child
 
 from safemem.resources.memfd import managed_memfd
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs memfd_create()")
-
-
-def write_into(memory) -> None:
-    """What a child does."""
-    memory.buf[:5] = b"child"
-    memory.close()
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

@@ -26,6 +26,7 @@ def target(tmp_path):
     """A file to map; no test leaves it open."""
     path = tmp_path / "target"
     path.write_bytes(CONTENT)
+    gc.collect()  # what other tests left open must not be closed in the middle of one
     before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
     yield path
     assert not os.path.exists("/proc/self/fd") or len(os.listdir("/proc/self/fd")) == before

@@ -11,7 +11,7 @@ from helpers.collect import no_cyclic_garbage
 from helpers.forks import in_child
 from helpers.threads import run_threads
 
-from safemem.resources import lease, segment
+from safemem.resources import lease, replacing, segment
 from safemem.resources import sweep as sweeping
 from safemem.resources.shm import managed_shm
 from safemem.resources.sweep import Orphan, list_resources, sweep
@@ -154,3 +154,38 @@ def test_no_cyclic_garbage(place, monkeypatch):
             except OSError:
                 pass
         sweep()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="somebody has to die")
+def test_what_replacing_files_left(place):
+    """A new content whose writer was killed before it took the old one's place is an orphan, where a sweep is told to look; one that is written is not."""
+    where = os.path.join(tempfile.gettempdir(), "settings")
+    os.mkdir(where)
+    left = os.path.join(where, ".file.0.safemem~")
+    alive = os.path.join(where, ".file.1.safemem~")
+    other = os.path.join(where, ".safemem~")
+
+    def die() -> None:
+        replacement = replacing.Replacement(os.path.join(where, "file"), exclusive=False)
+        os.write(replacement.fd, b"x" * 5000)
+        replacement._link(left)  # as it does for a moment, in which the process dies
+
+    assert in_child(die) == 0
+    for path in (alive, other):
+        with open(path, "w", encoding="utf-8"):
+            pass
+    fd = os.open(alive, os.O_RDONLY)
+    replacing._share(fd)
+    assert sweep() == []
+    found = {each.name: each for each in list_resources(directories=[where])}
+    assert {name: (each.state, each.kind, each.path) for name, each in found.items()} == {
+        ".file.0.safemem~": ("orphaned", "file", left),
+        ".file.1.safemem~": ("alive", "file", alive),
+    }
+    orphan = Orphan(".file.0.safemem~", left, "file", 8192)
+    assert sweep(directories=[where], dry_run=True) == [orphan]
+    assert os.path.exists(left)
+    assert sweep(directories=[where]) == [orphan]
+    os.close(fd)
+    assert sorted(os.listdir(where)) == [".file.1.safemem~", ".safemem~"]
+    assert len(sweep(directories=[where])) == 1

@@ -43,7 +43,8 @@ listener = Listener()  # outlives the module
 def use() -> None:
     """Import the package, make a cycle of the module and of what it made, and drop it."""
     safemem = importlib.import_module("safemem")
-    links = importlib.import_module("safemem.observers.links")
+    importlib.import_module("safemem.observers.signal")
+    links = sys.modules["safemem.observers.links"]
     native = sys.modules["safemem.core._native"]
     gc.collect()  # the collector clears in the order of age: first the module, then what the finaliser needs
 
