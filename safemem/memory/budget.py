@@ -102,6 +102,8 @@ class MemoryBudget:
     ) -> C:
         """Take a cache into the budget, measure what is in it, and return it; one that is in already gets the new settings.
 
+        A copy of a cache is in no budget until it is attached.
+
         Takes time in proportion to the number of its entries. If a function raises, the cache is not in the budget.
 
         Args:
