@@ -10,7 +10,7 @@ from safemem.core import LRUCore
 from safemem.memory.amounts import bytes_of, in_words
 from safemem.memory.budgetstats import BudgetStats
 from safemem.memory.ledger import Ledger
-from safemem.memory.measuring import Measure, own_bytes
+from safemem.memory.measuring import LARGEST, Measure, own_bytes
 from safemem.memory.pressure import Pressure
 from safemem.memory.sources import source_of
 from safemem.memory.watcher import PATIENCE, Watcher
@@ -131,7 +131,7 @@ class MemoryBudget:
         if cost is not None and not callable(cost):
             _check_number("cost", cost, least=0)
         _check_number("weight", weight)
-        floor = bytes_of("min_bytes", min_bytes)
+        floor = min(bytes_of("min_bytes", min_bytes), LARGEST)
         if self._ledger.member_of(cache) is not None:
             self._ledger.leave(cache)
         self._ledger.enter(cache, Measure(own_bytes(cache), size, cost), float(weight), floor)

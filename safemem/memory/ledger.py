@@ -59,6 +59,9 @@ LIMITS_PAUSE: Final = 5.0
 PATIENCE: Final = 8
 _REFUSALS: Final = 100
 
+# What is worth more, by a cost that is no cost, must not make all others as old as itself.
+MOST_WORTH: Final = 1e300
+
 _ENDLESS: Final = (1 << 63) - 1
 
 
@@ -72,11 +75,10 @@ class _Held(ref[Any]):
 class Member:
     """One cache in a budget."""
 
-    __slots__ = ("floor", "measure", "ref", "weight")
+    __slots__ = ("floor", "ref", "weight")
 
-    def __init__(self, held: _Held, measure: Measure, weight: float, floor: int) -> None:
+    def __init__(self, held: _Held, weight: float, floor: int) -> None:
         self.ref = held
-        self.measure = measure
         self.weight = weight
         self.floor = floor
 
@@ -155,7 +157,7 @@ class Ledger(AccountCore):
         held = _Held(cache, self._dead.append)
         held.number = id(cache)
         with self._guard:
-            self._members[held.number] = Member(held, measure, weight, floor)
+            self._members[held.number] = Member(held, weight, floor)
             self._list = None
         if self.used > self.alarm:
             self.react()
@@ -295,7 +297,8 @@ class Ledger(AccountCore):
                 if done < 0:
                     refused += 1
                     continue
-                self.clock = max(self.clock, score)
+                if self.clock < score < MOST_WORTH:
+                    self.clock = score
                 let_go += nbytes
                 freed += done
                 count += 1

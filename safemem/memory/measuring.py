@@ -12,9 +12,12 @@ from safemem.memory.sizeof import sizeof
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Measure", "key_bytes", "own_bytes"]
+__all__ = ["LARGEST", "Measure", "key_bytes", "own_bytes"]
 
 _PLAIN: Final = frozenset({str, bytes, int, float, bool, complex, type(None)})
+
+# What is larger is no size of anything, and no core could add it up.
+LARGEST: Final = 1 << 62
 
 # What a place in a table takes beside its key and its value: measured, see the tests.
 _PLACE: Final = 68 if NATIVE else 440
@@ -72,11 +75,11 @@ class Measure:
 
 def _number(name: str, number: Any) -> float:
     try:
-        valid = 0 <= number < math.inf
+        valid = 0 <= number < LARGEST
     except TypeError:
         msg = f"{name} must return a number, got {number!r}"
         raise TypeError(msg) from None
     if not valid:
-        msg = f"{name} must return a finite number >= 0, got {number!r}"
+        msg = f"{name} must return a finite number >= 0, and less than 2**62, got {number!r}"
         raise ValueError(msg)
     return number  # type: ignore[no-any-return]

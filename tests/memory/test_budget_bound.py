@@ -319,3 +319,24 @@ def test_no_cycles(kind):
             cache["x"] = b""
         budget.detach(cache)
         del cache, budget
+
+
+def test_numbers_beyond_all_measure(kind):
+    """Limits, floors, costs and weights larger than anything are as good as endless, and harm nobody."""
+    for limit in (10**30, 1e300):
+        budget = MemoryBudget(limit)
+        cache = budget.attach(kind.make(100), min_bytes=10**30)
+        cache["a"] = bytes(100)
+        assert budget.reclaim(10**30) == 0
+        assert len(cache) == 1
+    budget = MemoryBudget(50_000)
+    dear = budget.attach(kind.make(10**6), cost=1e308, weight=1e300)
+    usual = LRUCache(10**6, budget=budget)
+    for number in range(300):
+        dear[number] = usual[number] = bytes(500)
+    assert len(dear) > 10 * len(usual)
+    dear.clear()
+    for number in range(300):
+        usual[number] = bytes(500)
+    assert len(usual) > 10
+    assert budget._ledger.clock < 1e300

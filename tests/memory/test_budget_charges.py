@@ -94,7 +94,7 @@ def test_in_one_budget_at_a_time(kind):
     assert other.used > 0 == one.used
 
 
-@pytest.mark.parametrize("answer", [-1, math.inf, math.nan, "5", None])
+@pytest.mark.parametrize("answer", [-1, math.inf, math.nan, 10**30, "5", None])
 @pytest.mark.parametrize("which", ["size", "cost"])
 def test_functions_that_answer_nonsense(kind, which, answer):
     """The caller of the store is told, and nothing is stored."""
