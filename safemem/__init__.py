@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from safemem.leaks.report import Leak, LeakError, LeakReport, RetentionPath
     from safemem.leaks.session import Audit
     from safemem.leaks.watch import watch, watch_class
+    from safemem.memory.budget import MemoryBudget, default_budget
+    from safemem.memory.budgetstats import BudgetStats
+    from safemem.memory.pressure import Pressure
+    from safemem.memory.readings import MemoryInfo, memory_info, trim
+    from safemem.memory.sizeof import sizeof
     from safemem.observers.connection import Connection
     from safemem.observers.observable import Observable
     from safemem.observers.signal import Signal
@@ -56,6 +61,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncResourceScope",
     "Audit",
+    "BudgetStats",
     "CacheStats",
     "Connection",
     "CycleWarning",
@@ -66,8 +72,11 @@ __all__ = [
     "Leak",
     "LeakError",
     "LeakReport",
+    "MemoryBudget",
+    "MemoryInfo",
     "Observable",
     "Orphan",
+    "Pressure",
     "RemovalCause",
     "ResourceScope",
     "RetentionPath",
@@ -87,6 +96,7 @@ __all__ = [
     "cached",
     "cached_property",
     "check_leaks",
+    "default_budget",
     "finalize",
     "list_resources",
     "lru_cache",
@@ -98,13 +108,16 @@ __all__ = [
     "managed_shm",
     "managed_tempdir",
     "managed_tempfile",
+    "memory_info",
     "monitor",
     "no_cycles",
     "no_leaks",
     "on_signals",
     "run_isolated",
+    "sizeof",
     "strip_traceback",
     "sweep",
+    "trim",
     "watch",
     "watch_class",
     "weak_callback",
@@ -118,6 +131,7 @@ __all__ = [
 _LATER = {
     "AsyncResourceScope": "safemem.resources.scope",
     "Audit": "safemem.leaks.session",
+    "BudgetStats": "safemem.memory.budgetstats",
     "CacheStats": "safemem.caches.stats",
     "Connection": "safemem.observers.connection",
     "DeadCallbackError": "safemem.weak.callbacks",
@@ -126,8 +140,11 @@ _LATER = {
     "Leak": "safemem.leaks.report",
     "LeakError": "safemem.leaks.report",
     "LeakReport": "safemem.leaks.report",
+    "MemoryBudget": "safemem.memory.budget",
+    "MemoryInfo": "safemem.memory.readings",
     "Observable": "safemem.observers.observable",
     "Orphan": "safemem.resources.sweep",
+    "Pressure": "safemem.memory.pressure",
     "ResourceScope": "safemem.resources.scope",
     "RetentionPath": "safemem.leaks.report",
     "Signal": "safemem.observers.signal",
@@ -139,6 +156,7 @@ _LATER = {
     "WeakRegistry": "safemem.weak.registry",
     "arun_isolated": "safemem.resources.isolate",
     "check_leaks": "safemem.leaks.check",
+    "default_budget": "safemem.memory.budget",
     "list_resources": "safemem.resources.sweep",
     "managed": "safemem.resources.managed",
     "managed_file": "safemem.resources.files",
@@ -147,13 +165,16 @@ _LATER = {
     "managed_shm": "safemem.resources.shm",
     "managed_tempdir": "safemem.resources.temp",
     "managed_tempfile": "safemem.resources.temp",
+    "memory_info": "safemem.memory.readings",
     "monitor": "safemem.leaks.monitor",
     "no_cycles": "safemem.cycles.garbage",
     "no_leaks": "safemem.leaks.check",
     "on_signals": "safemem.resources.signals",
     "run_isolated": "safemem.resources.isolate",
+    "sizeof": "safemem.memory.sizeof",
     "strip_traceback": "safemem.cycles.tracebacks",
     "sweep": "safemem.resources.sweep",
+    "trim": "safemem.memory.readings",
     "watch": "safemem.leaks.watch",
     "watch_class": "safemem.leaks.watch",
     "weak_callback": "safemem.weak.callbacks",

@@ -45,7 +45,12 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _add_info(commands: SubParsers) -> None:
-    parser = _add(commands, "info", "show versions, which core is in use, and the limits of this process and machine", _info)
+    parser = _add(
+        commands,
+        "info",
+        "show versions, which core is in use, limits, the memory of a process, and the signals that tell when it is short",
+        _info,
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -116,19 +116,23 @@ class TestInfo:
         done = run("info")
         assert done.returncode == 0
         assert done.stderr == ""
-        for word in ("versions", "core", "limits", core.CORE, core.WHY, "machine memory", sys.version.split()[0]):
+        for word in ("versions", "core", "limits", "memory", "signals", core.CORE, core.WHY, "machine memory", sys.version.split()[0]):
             assert word in done.stdout
 
     def test_json(self, capsys):
         """The same facts, as data."""
         assert main(["info", "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
-        assert found.keys() == {"versions", "core", "limits"}
+        assert found.keys() == {"versions", "core", "limits", "memory", "signals"}
         assert found["core"] == {"core": core.CORE, "native": core.NATIVE, "why": core.WHY}
         assert found["versions"]["cachetools"] == metadata.version("cachetools")
         assert found["versions"]["gil"] is getattr(sys, "_is_gil_enabled", lambda: True)()
         assert found["limits"].keys() == {"address_space", "data", "open_files", "cgroup_memory", "machine_memory"}
         assert found["limits"]["machine_memory"] > 1_000_000
+        assert found["memory"].keys() == set(safemem.MemoryInfo._fields)
+        assert found["memory"]["peak"] > 1_000_000
+        assert found["signals"]["can_trim"] in {True, False}
+        assert found["signals"].keys() >= {"tightest_bound", "used_of_it", "level", "stalls_from", "stalled", "system_warning"}
 
     def test_limit_of_this_process(self):
         """A limit set for the process is told, without a limit there is none."""
@@ -143,13 +147,20 @@ class TestInfo:
         assert re.search(r"machine memory +[\d,.]+ [MG]B", shown)
         assert re.search(r"address space +(no limit found|[\d,.]+ [MG]B)", shown)
         assert re.search(r"open files +(no limit found|[\d,]+)\n", shown)
+        assert re.search(r"blocks +[\d,]+\n", shown)
+        assert re.search(r"level +(this system does not tell|[\d.]+%)\n", shown)
 
-    def test_a_system_that_tells_nothing(self, monkeypatch):
-        """Windows has neither resource limits nor sysconf."""
+    def test_a_system_that_tells_nothing(self, monkeypatch, tmp_path):
+        """Neither resource limits nor files of the kernel: each line says so."""
         monkeypatch.setitem(sys.modules, "resource", None)
-        monkeypatch.delattr(os, "sysconf")
-        monkeypatch.setattr(_info, "_OF_THIS_PROCESS", Path("/does/not/exist"))
-        assert set(_info._limits().values()) == {None}
+        facts = _info.collect(str(tmp_path))
+        assert set(facts["limits"].values()) == {None}
+        assert {value for name, value in facts["signals"].items() if name != "can_trim"} == {None}
+        shown = _info.as_text(facts)
+        assert shown.count("no limit found") == 5
+        assert (
+            len(re.findall(r"(tightest bound|used of it|level|stalls from|stalled|system warning) +this system does not tell", shown)) == 6
+        )
 
     def test_a_distribution_that_is_not_installed(self):
         """The source tree alone has no version."""
@@ -162,46 +173,6 @@ class TestInfo:
         loaded = done.stdout.splitlines()[-1]
         assert "demo" not in loaded
         assert "tracemalloc" not in loaded
-
-
-class TestControlGroups:
-    """The limits a container sets, in both interfaces of the kernel."""
-
-    @pytest.fixture
-    def groups(self, tmp_path, monkeypatch):
-        """A file system of control groups of our own."""
-        monkeypatch.setattr(_info, "_CGROUPS", tmp_path)
-        monkeypatch.setattr(_info, "_OF_THIS_PROCESS", tmp_path / "self")
-        return tmp_path
-
-    def test_the_lowest_limit_upwards_counts(self, groups):
-        """A limit of the parent binds the child."""
-        (groups / "a" / "b").mkdir(parents=True)
-        (groups / "self").write_text("0::/a/b\n")
-        (groups / "memory.max").write_text("9000\n")
-        (groups / "a" / "memory.max").write_text("4000\n")
-        (groups / "a" / "b" / "memory.max").write_text("max\n")
-        assert _info._cgroup_memory() == 4000
-
-    def test_the_old_interface(self, groups):
-        """There, no limit is a huge number."""
-        (groups / "memory" / "a").mkdir(parents=True)
-        (groups / "self").write_text("5:cpu:/a\n4:memory:/a\n")
-        (groups / "memory" / "a" / "memory.limit_in_bytes").write_text("5000\n")
-        (groups / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
-        assert _info._cgroup_memory() == 5000
-
-    def test_a_group_that_is_not_visible(self, groups):
-        """A container sees its own group at the top."""
-        (groups / "self").write_text("0::/not/here\n")
-        (groups / "memory.max").write_text("7000\n")
-        assert _info._cgroup_memory() == 7000
-
-    def test_none(self, groups):
-        """Without control groups there is no limit."""
-        assert _info._cgroup_memory() is None
-        (groups / "self").write_text("nonsense\n")
-        assert _info._cgroup_memory() is None
 
 
 class TestBadInput:

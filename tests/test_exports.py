@@ -15,6 +15,7 @@ import safemem
 PUBLIC = {
     "Audit",
     "AsyncResourceScope",
+    "BudgetStats",
     "CacheStats",
     "Connection",
     "CycleWarning",
@@ -25,8 +26,11 @@ PUBLIC = {
     "Leak",
     "LeakError",
     "LeakReport",
+    "MemoryBudget",
+    "MemoryInfo",
     "Observable",
     "Orphan",
+    "Pressure",
     "RemovalCause",
     "ResourceScope",
     "RetentionPath",
@@ -46,6 +50,7 @@ PUBLIC = {
     "cached",
     "cached_property",
     "check_leaks",
+    "default_budget",
     "finalize",
     "list_resources",
     "lru_cache",
@@ -58,14 +63,17 @@ PUBLIC = {
     "managed_tempdir",
     "managed_tempfile",
     "monitor",
+    "memory_info",
     "on_signals",
     "run_isolated",
+    "sizeof",
     "strip_traceback",
     "no_cycles",
     "no_leaks",
     "sweep",
     "watch",
     "watch_class",
+    "trim",
     "weak_callback",
     "weak_fields",
     "weak_partial",
@@ -98,7 +106,12 @@ SIGNATURES = {
     "finalize": "obj func args kwargs",
     "lru_cache": "maxsize typed",
     "maintain": "interval caches",
+    "MemoryBudget": "limit *, reserve low high timer",
+    "default_budget": "",
     "list_resources": "",
+    "memory_info": "",
+    "sizeof": "obj *, exact",
+    "trim": "",
     "managed_memfd": "size *, sealed",
     "managed_shm": "size *, name attach policy init readonly mode prealloc on_views guardian",
     "managed": "obj *, close",
@@ -121,7 +134,19 @@ SIGNATURES = {
 }
 
 # Classes whose instances the package makes.
-WITHOUT_CALLERS = {"CacheStats", "Connection", "Leak", "LeakReport", "Orphan", "RemovalCause", "RetentionPath", "WeakCacheStats"}
+WITHOUT_CALLERS = {
+    "BudgetStats",
+    "CacheStats",
+    "Connection",
+    "Leak",
+    "LeakReport",
+    "MemoryInfo",
+    "Orphan",
+    "Pressure",
+    "RemovalCause",
+    "RetentionPath",
+    "WeakCacheStats",
+}
 
 # Names that __init__.py binds for its own annotations.
 FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}

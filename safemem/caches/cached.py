@@ -83,7 +83,7 @@ def cached(
             handed a second copy of what another one still uses.
         timer: what `ttl` is measured with.
         on_remove: see `LRUCache`.
-        budget: a memory budget for the caches to take part in.
+        budget: a `MemoryBudget` for the caches to take part in.
 
     >>> @cached(maxsize=100)
     ... def square(x):

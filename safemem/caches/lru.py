@@ -31,7 +31,7 @@ class LRUCache(LRUCore[K, V], BoundedCache[K, V]):  # pyright: ignore[reportInco
             A value that weighs more than `maxsize` is refused with a ValueError, and what the key had before stays.
         on_remove: called as `on_remove(key, value, cause)` for each entry that leaves, when the cache is whole again and no lock is held, in
             the thread whose call removed it and before that call returns. Its exceptions go to `sys.unraisablehook`.
-        budget: a memory budget to take part in.
+        budget: a `MemoryBudget` to take part in; see its `attach()`.
 
     >>> cache = LRUCache(maxsize=2, on_remove=lambda key, value, cause: print("gone:", key, cause.name))
     >>> cache["a"], cache["b"] = 1, 2

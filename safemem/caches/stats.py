@@ -17,7 +17,7 @@ class CacheStats:
         loads: values that a factory made.
         load_failures: factories that raised.
         load_seconds: time spent in factories, failed ones included.
-        evictions: entries let go to keep the bound, or by `evict()`, `shrink()` and `resize()`.
+        evictions: entries let go to keep the bound, by `evict()`, `shrink()` and `resize()`, or for a memory budget.
         expirations: entries removed because their time was over.
         collections: entries removed because nobody else held their value (weak caches).
         currsize: number of entries, or what they weigh, now.

@@ -92,7 +92,7 @@ class TTLCache(TTLCore[K, V, T], TimedCache[K, V, T]):
         timer: returns the time, a number or a datetime; called once for each operation.
         getsizeof: see `LRUCache`.
         on_remove: see `LRUCache`.
-        budget: a memory budget to take part in.
+        budget: a `MemoryBudget` to take part in; see its `attach()`.
 
     >>> now = 0
     >>> cache = TTLCache(maxsize=10, ttl=60, timer=lambda: now)
@@ -185,7 +185,7 @@ class TLRUCache(TLRUCore[K, V, T], TimedCache[K, V, T]):
         timer: returns the time, a number or a datetime.
         getsizeof: see `LRUCache`.
         on_remove: see `LRUCache`.
-        budget: a memory budget to take part in.
+        budget: a `MemoryBudget` to take part in; see its `attach()`.
 
     >>> now = 0
     >>> cache = TLRUCache(maxsize=10, ttu=lambda key, value, now: now + value, timer=lambda: now)

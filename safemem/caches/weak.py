@@ -57,7 +57,7 @@ class WeakCache(WeakCore[K, V, T], TimedCache[K, V, T]):  # pyright: ignore[repo
         timer: returns the time, a number or a datetime.
         on_remove: see `LRUCache`.
         unweakable: what to do with a value that cannot be weakly referenced: "strong": hold it strongly; "raise": refuse it with a TypeError.
-        budget: a memory budget to take part in.
+        budget: a `MemoryBudget` to take part in; see its `attach()`.
 
     >>> class Picture:
     ...     pass

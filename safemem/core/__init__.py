@@ -19,6 +19,7 @@ __all__ = [
     "CORE",
     "NATIVE",
     "WHY",
+    "AccountCore",
     "BoundCore",
     "CallCore",
     "Clock",
@@ -46,6 +47,7 @@ __all__ = [
 _wish = os.environ.get("SAFEMEM_PURE", "")
 
 if TYPE_CHECKING or _wish == "1":
+    from safemem.core._account import AccountCore
     from safemem.core._calling import BoundCore, CallCore, callable_core, direct, lru_wrapper, method_descriptor
     from safemem.core._emission import EmissionCore, LinkCore
     from safemem.core._identity import IdentityCore, IdentitySetCore
@@ -59,6 +61,7 @@ if TYPE_CHECKING or _wish == "1":
 else:
     try:
         from safemem.core._native import (
+            AccountCore,
             BoundCore,
             CallCore,
             EmissionCore,
@@ -81,6 +84,7 @@ else:
     except ImportError as error:
         if _wish == "0":
             raise
+        from safemem.core._account import AccountCore
         from safemem.core._calling import BoundCore, CallCore, callable_core, direct, lru_wrapper, method_descriptor
         from safemem.core._emission import EmissionCore, LinkCore
         from safemem.core._identity import IdentityCore, IdentitySetCore

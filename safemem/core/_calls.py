@@ -12,7 +12,7 @@ from safemem.core._report import report_unraisable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NEVER", "after", "life", "tell"]
+__all__ = ["NEVER", "after", "life", "measure_all", "tell"]
 
 Gone = tuple[Any, Any, Any]
 
@@ -73,3 +73,14 @@ def after(now: Any, ttl: Any) -> Any:
 def life(deadline: Any, now: Any) -> Any:
     """Return what is left until a deadline."""
     return math.inf if deadline is NEVER else deadline - now
+
+
+def measure_all(cache: Any) -> None:
+    """Measure every entry that a budget is not charged for yet, with no lock held; what is stored meanwhile too."""
+    while True:
+        measure = cache._measure
+        entries = cache._unmeasured()
+        if measure is None or not entries:
+            return
+        for handle, key, value in entries:
+            cache._record(handle, *measure(key, value))

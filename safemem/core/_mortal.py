@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from itertools import chain
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Final, Generic
 from weakref import ref
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from safemem.core._clock import Clock
     from safemem.core._tables import Gone
 
-__all__ = ["COLLECTED", "REF", "WEAK", "MortalTables", "Reference", "bounded", "is_weakable", "object_of"]
+__all__ = ["COLLECTED", "REF", "WEAK", "MortalTables", "Reference", "bounded", "is_ours_alone", "is_weakable", "object_of"]
 
 REF: Final = 5
 COLLECTED: Final = RemovalCause.COLLECTED
@@ -78,6 +79,11 @@ def object_of(entry: Entry) -> Any:
     return WEAK if value is None else value
 
 
+def is_ours_alone(entry: Entry) -> bool:
+    """Whether nothing but the cache holds the value of an entry that is held strongly."""
+    return getrefcount(entry[VALUE]) <= 2  # the entry's, and the argument of this call
+
+
 def bounded(deadline: Any) -> Any:
     """Return a deadline, None for one that never comes."""
     return None if is_never(deadline) else deadline
@@ -119,7 +125,7 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
         del former
 
     def _simplify(self) -> None:
-        self._simple = not self._weighs and not self._timed and not self._strict and not self._loading
+        self._simple = self._tab is None and not self._weighs and not self._timed and not self._strict and not self._loading
 
     def _replay(self) -> None:
         log = self._log
@@ -131,6 +137,8 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
         self._hits += number
         if self._bare:
             self._revived += number
+        if self._tab is not None:
+            self._tab.note(hits)
         order, strong = self._order, self._strong
         moves: Any = map(order.move_to_end, filter(order.__contains__, hits))
         if strong:
@@ -160,6 +168,8 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
                 self._collections += 1
                 if slot in self._due:
                     del self._due[slot]
+                if self._tab is not None:
+                    self._tab.forgive(slot)
                 gone.append((entry[2], None, COLLECTED))
             elif (taken := self._remove_odd(entry, taken)) is not None:
                 self._hand_over(taken, COLLECTED, gone)
@@ -272,6 +282,8 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
             self._dropped += 1
         if slot in self._due:
             del self._due[slot]
+        if self._tab is not None:
+            self._tab.forgive(slot)
 
     def _take(self, key: Any, gone: Gone, cause: RemovalCause) -> Entry | None:
         taken = self._index.pop(key, None)
@@ -301,10 +313,11 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
         Return whether it left those held strongly; not so if something has changed it meanwhile. None: there is none.
         """
         for slot in self._strong:
-            entry = self._strong[slot]
-            break
-        else:
-            return None
+            return self._let_off_entry(self._strong[slot], gone, cause)
+        return None
+
+    def _let_off_entry(self, entry: Entry, gone: Gone, cause: RemovalCause) -> bool:
+        slot = entry[SLOT]
         value, reference = entry[VALUE], entry[REF]
         if not is_weakable(value):
             self._evictions += 1
@@ -320,6 +333,8 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
         entry[VALUE] = WEAK
         del self._strong[slot]
         self._size = self._size - entry[WEIGHT] if self._strong else 0
+        if self._tab is not None:
+            self._tab.recount(slot, counts=False)
         return True
 
     def _clear_tables(self, index: dict[K, Entry], order: OrderedDict[int, Entry], loading: dict[Any, list[int]]) -> None:
@@ -333,6 +348,8 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
         self._size = 0
         self._due_last = None
         self._heap = []
+        if self._tab is not None:
+            self._tab.clear()
 
     # -- time ----------------------------------------------------------------------------------------------------------------------
 
@@ -397,6 +414,7 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
             assert not self._weighs or abs(self._size - weight) <= 1e-9 * max(1, weight), (self._size, weight)
             assert weight <= self._maxsize, (weight, self._maxsize)
             assert self._orphans <= set(order)
+            assert self._tab is None or self._tab_is_whole(strong)
             assert all(order.get(slot) is entry for slot, entry in self._due.items())
             queued = {slot for deadline, slot in self._heap if (entry := order.get(slot)) and entry[DEADLINE] == deadline}
             assert all((slot in queued or slot in self._due) is (entry[DEADLINE] is not None) for slot, entry in order.items())

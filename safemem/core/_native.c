@@ -298,6 +298,8 @@ import_objects(State *state)
     state->str_prune = PyUnicode_InternFromString("_prune");
     state->str_title = PyUnicode_InternFromString("title");
     state->str_of = PyUnicode_InternFromString("_of");
+    state->measure_all = take_from("safemem.core._calls", "measure_all");
+    state->str_react = PyUnicode_InternFromString("react");
     state->str_add = PyUnicode_InternFromString("_add");
     state->str_origin = PyUnicode_InternFromString("_origin");
     state->getweakrefs = take_from("_weakref", "getweakrefs");
@@ -348,6 +350,7 @@ native_exec(PyObject *module)
     state->link_type = make_type(module, &link_spec, NULL);
     state->tree_type = make_type(module, &tree_spec, NULL);
     state->kin_type = make_type(module, &kin_spec, NULL);
+    state->account_type = make_type(module, &account_spec, NULL);
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_TYPES(WAS_MADE)
 #undef WAS_MADE

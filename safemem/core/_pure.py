@@ -12,19 +12,21 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, overload
 
 from safemem._compat import MISSING, D, K, V
+from safemem.core._accounted import Accounted
 from safemem.core._report import report_unraisable
-from safemem.core._tables import EXPLICIT, KEY, LOG_LIMIT, REPLACED, SIZE, SLOT, VALUE, WEIGHT, Entry, Gone, Tables
+from safemem.core._tables import EXPLICIT, KEY, LOG_LIMIT, REPLACED, SIZE, SLOT, VALUE, WEIGHT, Entry, Gone
 from safemem.errors import ValueTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from safemem.core._account import Tab
     from safemem.core._causes import RemovalCause
 
 __all__ = ["LRUCore"]
 
 
-class LRUCore(Tables[K, V]):
+class LRUCore(Accounted[K, V]):
     """A mapping bounded by count or weight that lets go of the least recently used entry first."""
 
     __slots__ = ()
@@ -127,7 +129,7 @@ class LRUCore(Tables[K, V]):
                 self._replay()
             index = self._index
             order = self._order
-            if deadline is not None and self._is_due(now, deadline):
+            if self._tab is not None or (deadline is not None and self._is_due(now, deadline)):
                 pass  # another case
             elif key in index:
                 try:
@@ -188,16 +190,20 @@ class LRUCore(Tables[K, V]):
         """Store a value; `deadline` None: without one."""
         weight = self._prepare(key, value)
         gone: Gone = []
+        tab = self._tab
+        measured = None if tab is None else tab.measure(key, value)
         with self._lock:
             self._settle(now, gone)
             if self._loading:
                 self._loading.pop(key, None)
             if deadline is None or now < deadline:
-                self._schedule(self._place(key, value, weight, deadline, gone))
+                self._enter(self._place(key, value, weight, deadline, gone), tab, measured)
                 self._trim(gone)
             else:  # dead on arrival: what it would have replaced goes, and nothing comes
                 self._take(key, gone, REPLACED)
         self._tell(gone)
+        if self._tab is not None:
+            self._settle_account(tab)
 
     @overload
     def setdefault(self: LRUCore[K, D | None], key: K, default: None = None) -> D | None: ...
@@ -213,6 +219,8 @@ class LRUCore(Tables[K, V]):
         now, deadline = self._time_of(key, value)
         weight = self._prepare(key, value)
         gone: Gone = []
+        tab = self._tab
+        measured = None if tab is None else tab.measure(key, value)
         with self._lock:
             self._settle(now, gone)
             entry = self._index.get(key)
@@ -220,9 +228,11 @@ class LRUCore(Tables[K, V]):
             if token is None:
                 self._loading.pop(key, None)
             if wanted and (deadline is None or now < deadline):
-                self._schedule(self._place(key, value, weight, deadline, gone))
+                self._enter(self._place(key, value, weight, deadline, gone), tab, measured)
                 self._trim(gone)
         self._tell(gone)
+        if self._tab is not None:
+            self._settle_account(tab)
         return value if entry is None else entry[VALUE]
 
     def __delitem__(self, key: K) -> None:
@@ -292,6 +302,14 @@ class LRUCore(Tables[K, V]):
         self._order = order
         self._loading = loading
         self._size = 0
+        if self._tab is not None:
+            self._tab.clear()
+
+    def _enter(self, entry: Entry, tab: Tab | None, measured: tuple[int, float] | None) -> None:
+        """Do what is to be done for an entry that was stored, with the lock held; `measured` was by `tab`."""
+        self._schedule(entry)
+        if self._tab is not None:
+            self._charge(entry, measured if self._tab is tab else None)
 
     # -- bounds -------------------------------------------------------------------------------------------------------------------
 

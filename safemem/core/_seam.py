@@ -101,5 +101,47 @@ class Seam(Cache[K, V]):
         def _drain(self) -> None:
             """Do pending bookkeeping now."""
 
+        # What a memory budget asks, see _accounted.
+
+        @property
+        def _account(self) -> Any: ...
+        @property
+        def _measure(self) -> Any: ...
+        @property
+        def _charged(self) -> int:
+            """What is charged for all entries."""
+            ...
+
+        def _open_account(self, account: Any, measure: Callable[[Any, Any], tuple[int, float]], own: int, cost: float | None, /) -> bool:
+            """Be charged to an account for each entry; False if the cache is charged to another one."""
+            ...
+
+        def _close_account(self) -> None: ...
+
+        def _unmeasured(self) -> list[tuple[int, K, V]]:
+            """Return `(handle, key, value)` of the entries that nothing is charged for yet."""
+            ...
+
+        def _record(self, handle: int, nbytes: int, cost: float, /) -> None: ...
+
+        def _offer(self, samples: int, weight: float, floor: int, spare: bool, /) -> tuple[float, int, int] | None:
+            """Return `(score, bytes, handle)` of the least valuable of a few entries that may go."""
+
+        def _give_up(self, handle: int, cause: RemovalCause, floor: int, /) -> int:
+            """Give up an entry that was offered; return the bytes that this frees, -1 if it has gone or has to stay."""
+            ...
+
+        def _cold_regions(self, most: int, bits: int, /) -> list[int]:
+            """Return the regions of the address space in which the values of so many of the coldest entries lie."""
+            ...
+
+        def _give_up_regions(self, regions: list[int], bits: int, cause: RemovalCause, floor: int, most: int, /) -> tuple[int, int]:
+            """Give up all entries whose values lie in some regions; return how many went and what was charged for them."""
+            ...
+
+        def _reclaimable(self) -> int:
+            """Return the bytes that letting go of everything would free."""
+            ...
+
         def _check(self) -> None:
             """Raise AssertionError if the inner structure is out of step; for tests."""

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cachetools import Cache as _Base  # the public classes are one; the core need not know how
+
+    from safemem.core._account import Tab
 else:
     _Base = Generic
 
@@ -101,6 +103,7 @@ class Tables(_Base[K, V]):
         "_serial",
         "_simple",
         "_size",
+        "_tab",
         "_telling",
         "_weighs",
     )
@@ -147,12 +150,13 @@ class Tables(_Base[K, V]):
         self._making_room: set[int] = set()  # threads inside of _make_room
         self._telling: dict[int, deque[tuple[Any, Any, RemovalCause]]] = {}
         self._loading: dict[Any, list[int]] = {}
+        self._tab: Tab | None = None  # if a memory budget is charged for the entries, see _account
         self._reset_counters()
         self._simplify()
 
     def _simplify(self) -> None:
         # Whether storing needs no look at the value, nor at anything but the tables.
-        self._simple = not self._weighs and not self._hooked and self._maxsize >= 1 and not self._loading
+        self._simple = self._tab is None and not self._weighs and not self._hooked and self._maxsize >= 1 and not self._loading
 
     # -- counters -----------------------------------------------------------------------------------------------------------------
 
@@ -212,6 +216,8 @@ class Tables(_Base[K, V]):
         number = len(hits)
         del log[:number]
         self._hits += number
+        if self._tab is not None:
+            self._tab.note(hits)
         moves = map(self._order.move_to_end, hits)
         while True:
             try:
@@ -296,6 +302,8 @@ class Tables(_Base[K, V]):
                 self._size = 0  # starting from nothing again forgives what adding and subtracting floats has lost
         if slot in self._due:
             del self._due[slot]
+        if self._tab is not None:
+            self._tab.forgive(slot)
 
     def _trim(self, gone: Gone) -> None:
         """Evict until the bound holds."""
@@ -405,6 +413,14 @@ class Tables(_Base[K, V]):
             for key, value, weight, _life in rows:
                 self._place(key, value, weight, None, [])
 
+    def _tab_is_whole(self, counted: dict[int, Entry]) -> bool:
+        tab = self._tab
+        return tab is None or (
+            set(tab.charges) == set(self._order)
+            and {slot for slot, charge in tab.charges.items() if charge.counts} == set(counted)
+            and tab.total == sum(charge.bytes for charge in tab.charges.values() if charge.counts)
+        )
+
     def _check(self) -> None:
         """Raise AssertionError if the inner structure is out of step; for tests."""
         with self._lock:
@@ -418,4 +434,5 @@ class Tables(_Base[K, V]):
             assert abs((self._size if self._weighs else len(entries)) - weight) <= 1e-9 * max(1, weight), (self._size, weight)
             assert self.maxsize >= (self._size if self._weighs else len(entries)), (self._size, len(entries), self._maxsize)
             assert self._orphans <= set(self._order)
+            assert self._tab is None or self._tab_is_whole(self._order)
             assert all(token[0] > 0 for token in self._loading.values() if token[1] == os.getpid())

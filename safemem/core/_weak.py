@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Generic, overload
 
 from safemem._compat import D, K, T, V
-from safemem.core._mortal import COLLECTED, REF, WEAK, MortalTables, Reference, bounded, is_weakable, object_of
+from safemem.core._mortal import COLLECTED, REF, WEAK, MortalTables, Reference, bounded, is_ours_alone, is_weakable, object_of
 from safemem.core._tables import DEADLINE, EXPIRED, EXPLICIT, KEY, LOG_LIMIT, REPLACED, SLOT, VALUE, WEIGHT, Entry
 from safemem.core._timed import is_never, life_until
 
@@ -124,9 +124,13 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
                         entry[VALUE] = value
                         self._strong[slot] = entry
                         self._size += entry[WEIGHT]
+                        if self._tab is not None:
+                            self._tab.recount(slot, counts=True)
                 self._trim(gone)
         finally:
             self._tell(gone)
+        if self._tab is not None:
+            self._settle_account(self._tab)
 
     @overload
     def peek(self, key: K, default: None = None) -> V | None: ...
@@ -202,7 +206,8 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
                 self._replay()
             if self._pending:
                 self._bury(gone)
-            if not self._replace_strong(key, value, gone):
+            simple = self._tab is None  # a budget may have come meanwhile
+            if simple and not self._replace_strong(key, value, gone):
                 self._place(key, value, 1, None, gone)
                 if len(self._strong) > self._maxsize:
                     self._trim(gone)
@@ -213,6 +218,8 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
                 pass
             if gone and self._on_remove is not None:
                 self._tell(gone)
+        if not simple:
+            self._set(key, value, *self._time_of(key, value))
 
     def _replace_strong(self, key: K, value: V, gone: Gone) -> bool:
         """Replace a value that is held strongly and never expires, with the lock held; return False if that is not how things are.
@@ -246,17 +253,21 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
     def _set(self, key: K, value: V, now: Any, deadline: Any) -> None:
         weight = self._prepare(key, value)
         gone: Gone = []
+        tab = self._tab
+        measured = None if tab is None else tab.measure(key, value)
         try:
             with self._lock:
                 self._settle(now, gone)
                 if deadline is None or now < deadline:  # a load under way has to keep its value if this one has died by then
-                    self._schedule(self._place(key, value, weight, deadline, gone))
+                    self._enter(self._place(key, value, weight, deadline, gone), tab, measured)
                     self._trim(gone)
                 else:
                     self._loading.pop(key, None)
                     self._take(key, gone, REPLACED)
         finally:
             self._tell(gone)
+        if self._tab is not None:
+            self._settle_account(tab)
 
     def _set_for(self, key: K, value: V, ttl: Any) -> None:
         self._timed = True
@@ -278,6 +289,8 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
         now, deadline = self._time_of(key, value)
         weight = self._prepare(key, value)
         gone: Gone = []
+        tab = self._tab
+        measured = None if tab is None else tab.measure(key, value)
         try:
             with self._lock:
                 self._settle(now, gone)
@@ -287,10 +300,12 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
                     self._take(key, gone, COLLECTED)
                 wanted = found is WEAK and (token is None or self._loading.get(key) is token)
                 if wanted and (deadline is None or now < deadline):
-                    self._schedule(self._place(key, value, weight, deadline, gone))
+                    self._enter(self._place(key, value, weight, deadline, gone), tab, measured)
                     self._trim(gone)
         finally:
             self._tell(gone)
+        if self._tab is not None:
+            self._settle_account(tab)
         return value if found is WEAK else found
 
     # -- removing and bounds -------------------------------------------------------------------------------------------------------
@@ -353,6 +368,42 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
         finally:
             self._tell(gone)
         return [(key, value) for key, value, cause in gone if cause is EXPIRED]
+
+    # -- what a memory budget is charged, see _accounted ------------------------------------------------------------------------------
+
+    def _ends(self) -> list[int]:
+        ends: list[int] = []
+        for slot in self._strong:
+            ends.append(slot)
+            break
+        for slot in reversed(self._strong):
+            ends.append(slot)
+            break
+        return ends
+
+    def _is_counted(self, entry: Entry) -> bool:
+        return entry[VALUE] is not WEAK
+
+    def _is_there(self, entry: Entry) -> bool:
+        return object_of(entry) is not WEAK
+
+    def _value_of(self, entry: Entry) -> Any:
+        return object_of(entry)
+
+    def _frees(self, entry: Entry) -> bool:
+        return is_ours_alone(entry)
+
+    def _part_with(self, entry: Entry, gone: Gone, cause: RemovalCause) -> bool:
+        return self._let_off_entry(entry, gone, cause)
+
+    def _reclaimable(self) -> int:
+        with self._lock:
+            tab = self._tab
+            if tab is None:
+                return 0
+            return sum(
+                tab.charges[slot].bytes for slot, entry in list(self._strong.items()) if slot in tab.charges and is_ours_alone(entry)
+            )
 
     # -- copies --------------------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 #ifndef SAFEMEM_ARRAYS_H
 #define SAFEMEM_ARRAYS_H
 
-#include "table.h"
+#include "account.h"
 
 /* The arrays of a table, taken out of it. */
 typedef struct {
@@ -12,6 +12,7 @@ typedef struct {
     Timing *timing;
     PyObject **weights;
     PyObject **refs;
+    Charge *charges;
     uint32_t *heap;
     PyObject *object_heap;
     PyObject *size;
@@ -29,6 +30,7 @@ table_take(Core *self, Arrays *out)
     out->timing = self->timing;
     out->weights = self->weights;
     out->refs = self->refs;
+    out->charges = self->charges;
     out->heap = self->heap;
     out->object_heap = self->object_heap;
     out->size = self->size;
@@ -41,6 +43,10 @@ table_take(Core *self, Arrays *out)
     self->timing = NULL;
     self->weights = NULL;
     self->refs = NULL;
+    self->charges = NULL;
+    if (self->accounted) {
+        account_add(self, -self->charged);
+    }
     self->coldest = self->strong = 0;
     self->heap = NULL;
     self->object_heap = NULL;
@@ -81,6 +87,7 @@ arrays_release(Arrays *arrays)
     PyMem_Free(arrays->timing);
     PyMem_Free(arrays->weights);
     PyMem_Free(arrays->refs);
+    PyMem_Free(arrays->charges);
     PyMem_Free(arrays->heap);
 }
 

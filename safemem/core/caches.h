@@ -3,6 +3,7 @@
 #ifndef SAFEMEM_CACHES_H
 #define SAFEMEM_CACHES_H
 
+#include "account_regions.h"
 #include "bound.h"
 #include "check.h"
 
@@ -52,6 +53,15 @@ static PyMethodDef core_methods[] = {
     {"_export", core_export, METH_NOARGS, NULL},
     {"_import", core_import, METH_O, NULL},
     {"_check", core_check, METH_NOARGS, NULL},
+    PRIVATE_FAST("_open_account", core_open_account),
+    PRIVATE_FAST("_offer", core_offer),
+    PRIVATE_FAST("_give_up", core_give_up),
+    PRIVATE_FAST("_record", core_record),
+    PRIVATE_FAST("_cold_regions", core_cold_regions),
+    PRIVATE_FAST("_give_up_regions", core_give_up_regions),
+    {"_close_account", core_close_account, METH_NOARGS, NULL},
+    {"_unmeasured", core_unmeasured, METH_NOARGS, NULL},
+    {"_reclaimable", core_reclaimable, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -63,6 +73,9 @@ static PyGetSetDef core_getset[] = {
     {"_hooked", core_hooked, NULL, NULL, NULL},
     {"_on_remove", core_on_remove, NULL, NULL, NULL},
     {"_making_room", core_making_room, NULL, NULL, NULL},
+    {"_account", core_account, NULL, NULL, NULL},
+    {"_charged", core_charged, NULL, NULL, NULL},
+    {"_measure", core_measure, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

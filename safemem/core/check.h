@@ -146,6 +146,13 @@ check_all(Core *self)
     if (self->weighs && check_weights(self) < 0) {
         return -1;
     }
+    if (self->accounted) {
+        int64_t charged = 0;
+        for (uint32_t number = 1; number <= self->used; number++) {
+            charged += self->entries[number].key != NULL ? counted_bytes(self, number) : 0;
+        }
+        INSIST(charged == self->charged);
+    }
     int over = is_over(self);
     if (over < 0) {
         return -1;

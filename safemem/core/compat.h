@@ -23,6 +23,7 @@
 #define LOAD_ACQUIRE(place) __atomic_load_n(place, __ATOMIC_ACQUIRE)
 #define STORE_RELEASE(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
 #define SWAP(place, value) __atomic_exchange_n(place, value, __ATOMIC_ACQ_REL)
+#define ATOMIC_ADD(place, number) __atomic_fetch_add(place, number, __ATOMIC_RELAXED)
 #define COMPARE_AND_SWAP(place, expected, value) __atomic_compare_exchange_n(place, expected, value, 1, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 #else
 #define LIKELY(condition) (condition)
@@ -34,6 +35,7 @@
 #define STORE_RELAXED(place, value) (*(place) = (value))
 #define LOAD_ACQUIRE(place) (*(place))
 #define STORE_RELEASE(place, value) (*(place) = (value))
+#define ATOMIC_ADD(place, number) _InterlockedExchangeAdd64((volatile long long *)(place), number)
 #define SWAP(place, value) _InterlockedExchangePointer((void *volatile *)(place), value)
 static inline int
 compare_and_swap(void *volatile *place, void **expected, void *value)

@@ -7,9 +7,9 @@
 #ifndef SAFEMEM_DUE_H
 #define SAFEMEM_DUE_H
 
+#include "account.h"
 #include "gone.h"
 #include "moment.h"
-#include "weak.h"
 
 /* -- the ring -------------------------------------------------------------------------------------------------------------------- */
 
@@ -224,6 +224,7 @@ take_entry(Core *self, uint32_t number, PyObject *cause, Gone *gone)
     }
     PyObject *value = self->entries[number].value, *told = cause;
     int strong = !self->entries[number].weak;
+    recount(self, number, -strong);
     if (UNLIKELY(self->weak)) {
         value = take_object(self, number, &told);
     }

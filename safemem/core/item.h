@@ -14,6 +14,9 @@ typedef struct {
     PyObject *ref;    /* owned; of a value that a weak cache holds weakly from the start, being larger than the bound */
     uint32_t hash;
     uint8_t timed; /* the moments are known */
+    uint8_t measured; /* so are the next two, what a memory budget is charged */
+    int64_t bytes;
+    double cost;
     Moment now;
     Moment deadline;
 } Item;
@@ -27,6 +30,9 @@ item_init(Item *item, PyObject *key, PyObject *value, uint32_t hash)
     item->ref = NULL;
     item->hash = hash;
     item->timed = 0;
+    item->measured = 0;
+    item->bytes = 0;
+    item->cost = 0.0;
     item->now = NO_MOMENT;
     item->deadline = NO_MOMENT;
 }
@@ -315,6 +321,15 @@ prepare_slowly(Core *self, Item *item)
     if (self->strict && !is_weakable(item->value)) {
         raise_strict(item->value);
         return -1;
+    }
+    if (LOAD_RELAXED(&self->accounted)) {
+        if (measure(self, item->key, item->value, &item->bytes, &item->cost) < 0) {
+            return -1;
+        }
+        item->measured = 1;
+        if (!self->weak && !LOAD_RELAXED(&self->weighs) && !LOAD_RELAXED(&self->hooked) && self->limit >= 1) {
+            return 0;
+        }
     }
     if (self->weak && !LOAD_RELAXED(&self->weighs) && (self->limit >= 1 || is_weakable(item->value))) {
         item->ref = self->limit >= 1 ? NULL : make_ref(self, item->value);

@@ -86,6 +86,7 @@ look_up(Core *self, PyObject *key, uint32_t hash)
     if (LIKELY(number + 1 > 1)) {
         self->hits++;
         promote(self, number);
+        note_use(self, number);
         return Py_NewRef(self->entries[number].value);
     }
     if (number == 0) {
@@ -99,6 +100,7 @@ static PyObject *
 use_entry(Core *self, uint32_t number, Gone *gone)
 {
     Entry *entry = &self->entries[number];
+    note_use(self, number);
     if (LIKELY(!entry->weak)) {
         self->hits++;
         weak_promote(self, number);
@@ -122,6 +124,7 @@ use_entry(Core *self, uint32_t number, Gone *gone)
     if (large == 0) {
         hold_strongly(self, number, value);
         keep_ref(self, number, ref);
+        recount(self, number, 1);
         if (size != NULL) {
             Py_SETREF(self->size, size);
         }
@@ -142,6 +145,7 @@ weak_look_up(Core *self, PyObject *key, uint32_t hash)
     Gone gone;
     gone_init(&gone);
     PyObject *value = NULL;
+    int alarmed;
     Py_BEGIN_CRITICAL_SECTION(self);
     if (has_mail(self)) {
         read_mail(self, &gone);
@@ -153,8 +157,9 @@ weak_look_up(Core *self, PyObject *key, uint32_t hash)
     else if (number != FAILED) {
         value = use_entry(self, number, &gone);
     }
+    alarmed = is_alarmed(self); /* by a value that is held again */
     Py_END_CRITICAL_SECTION();
-    if (gone_finish(self, &gone, 0) < 0) {
+    if (account_finish(self, alarmed, 0, gone_finish(self, &gone, 0)) < 0) {
         Py_CLEAR(value);
     }
     return value;

@@ -252,6 +252,7 @@ look_up_parts(Core *self, const Parts *parts, uint32_t hash, PyObject **key)
     if (LIKELY(number != 0 && number != ASK)) {
         self->hits++;
         promote(self, number);
+        note_use(self, number);
         value = Py_NewRef(self->entries[number].value);
     }
     else if (number == 0) {

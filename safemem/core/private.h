@@ -133,9 +133,9 @@ core_evict(PyObject *op, PyObject *const *args, Py_ssize_t count)
     Py_BEGIN_CRITICAL_SECTION(self);
     result = settle(self, &now, &gone);
     while (result == 0 && evicted < most && self->weak && self->coldest != 0) {
-        int let_off = let_off_coldest(self, args[1], &gone);
-        result = let_off < 0 ? -1 : 0;
-        evicted += let_off > 0;
+        int done = let_off(self, self->coldest, args[1], &gone);
+        result = done < 0 ? -1 : 0;
+        evicted += done > 0;
     }
     while (result == 0 && evicted < most && !self->weak && self->head != 0) {
         result = take_entry(self, self->head, args[1], &gone);

@@ -101,6 +101,7 @@ configure(Core *self, Options *options)
     }
     Arrays arrays;
     PyObject *old[9];
+    account_leave(self);
     Py_BEGIN_CRITICAL_SECTION(self);
     table_take(self, &arrays);
     old[0] = self->maxsize, old[1] = self->bound, old[2] = self->on_remove, old[3] = self->making_room, old[4] = self->telling;
@@ -225,6 +226,8 @@ core_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->step);
     Py_VISIT(self->ttu);
     Py_VISIT(self->object_heap);
+    Py_VISIT((PyObject *)self->account);
+    Py_VISIT(self->measure);
     if (self->objects) {
         for (uint32_t number = 1; number <= self->used; number++) {
             if (self->entries[number].key != NULL) {
@@ -253,6 +256,7 @@ core_clear_references(PyObject *op)
     Arrays arrays;
     table_take(self, &arrays);
     arrays_release(&arrays);
+    account_leave(self);
     Py_CLEAR(self->on_remove);
     Py_CLEAR(self->making_room);
     Py_CLEAR(self->telling);
@@ -303,7 +307,7 @@ core_sizeof(PyObject *op, PyObject *Py_UNUSED(none))
     }
     if (self->entries != NULL) {
         size_t entry = sizeof(Entry) + (self->timing != NULL ? sizeof(Timing) : 0) + (self->weights != NULL ? sizeof(PyObject *) : 0)
-                       + (self->refs != NULL ? sizeof(PyObject *) : 0);
+                       + (self->refs != NULL ? sizeof(PyObject *) : 0) + (self->charges != NULL ? sizeof(Charge) : 0);
         bytes += ((size_t)self->capacity + 1) * entry + (size_t)self->heap_capacity * sizeof(uint32_t);
     }
     Py_END_CRITICAL_SECTION();

@@ -57,6 +57,9 @@ move_entries(Core *self, Arrays *to, const uint32_t *moved)
         if (self->weighs) {
             to->weights[i] = self->weights[number];
         }
+        if (self->accounted) {
+            to->charges[i] = self->charges[number];
+        }
         number = entry->next;
     }
     for (uint32_t i = 1; self->timed && i <= count; i++) {
@@ -128,8 +131,9 @@ shrink_table(Core *self)
     to.timing = self->timed ? PyMem_Malloc(places * sizeof(Timing)) : NULL;
     to.weights = self->weighs ? PyMem_Malloc(places * sizeof(PyObject *)) : NULL;
     to.refs = self->refs != NULL ? PyMem_Malloc(places * sizeof(PyObject *)) : NULL;
+    to.charges = self->accounted ? PyMem_Malloc(places * sizeof(Charge)) : NULL;
     int able = moved != NULL && to.index != NULL && to.entries != NULL && (!self->timed || to.timing != NULL) &&
-               (!self->weighs || to.weights != NULL) && (self->refs == NULL || to.refs != NULL);
+               (!self->weighs || to.weights != NULL) && (self->refs == NULL || to.refs != NULL) && (!self->accounted || to.charges != NULL);
     if (able) {
         number_entries(self, moved);
         able = !self->objects || (to.object_heap = move_records(self, moved)) != NULL;
@@ -140,6 +144,7 @@ shrink_table(Core *self)
         PyMem_Free(to.timing);
         PyMem_Free(to.weights);
         PyMem_Free(to.refs);
+        PyMem_Free(to.charges);
         PyMem_Free(moved);
         return;
     }
@@ -153,11 +158,13 @@ shrink_table(Core *self)
     PyMem_Free(self->timing);
     PyMem_Free(self->weights);
     PyMem_Free(self->refs);
+    PyMem_Free(self->charges);
     shrink_heap(self, capacity);
     self->entries = to.entries;
     self->timing = to.timing;
     self->weights = to.weights;
     self->refs = to.refs;
+    self->charges = to.charges;
     self->capacity = capacity;
     self->head = count == 0 ? 0 : 1;
     self->used = count;

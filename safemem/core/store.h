@@ -63,14 +63,13 @@ provide_ref(Core *self, uint32_t number, PyObject **ref, Gone *gone)
     return provided;
 }
 
-/* Hold the coldest entry that is held strongly only weakly, or remove it if that cannot be. 0: something has changed it meanwhile. */
+/* Hold an entry that is held strongly only weakly, or remove it if that cannot be. 0: something has changed it meanwhile. */
 static int
-let_off_coldest(Core *self, PyObject *cause, Gone *gone)
+let_off(Core *self, uint32_t number, PyObject *cause, Gone *gone)
 {
-    uint32_t number = self->coldest, birth = self->entries[number].birth;
     PyObject *ref;
     int provided = provide_ref(self, number, &ref, gone);
-    if (provided < 0 || number != self->coldest || self->entries[number].birth != birth) {
+    if (provided < 0) {
         Py_XDECREF(ref);
         return 0; /* another try */
     }
@@ -83,6 +82,7 @@ let_off_coldest(Core *self, PyObject *cause, Gone *gone)
         return take_entry(self, number, cause, gone) < 0 ? -1 : 1;
     }
     gone_add(gone, NULL, self->entries[number].value, NULL);
+    recount(self, number, -1);
     strong_leave(self, number);
     hold_weakly(self, number, ref);
     if (self->weighs) {
@@ -97,7 +97,7 @@ let_off_surplus(Core *self, Gone *gone)
 {
     int over;
     while ((over = is_over(self)) > 0 && self->coldest != 0) {
-        if (let_off_coldest(self, self->state->cause_size, gone) < 0) {
+        if (let_off(self, self->coldest, self->state->cause_size, gone) < 0) {
             PyErr_Clear();
             self->evictions++;
             forget_entry(self, self->coldest);
@@ -198,6 +198,7 @@ replace(Core *self, Item *item, uint32_t number, Gone *gone)
         return -1;
     }
     PyObject *old = entry->value, *cause = self->state->cause_replaced;
+    int64_t counted = counted_bytes(self, number);
     if (UNLIKELY(self->weak)) {
         old = exchange(self, item, number, &cause);
     }
@@ -206,6 +207,9 @@ replace(Core *self, Item *item, uint32_t number, Gone *gone)
         promote(self, number);
     }
     note_tracked(self, NULL, item->value);
+    if (UNLIKELY(self->accounted)) {
+        charge_entry(self, number, item->bytes, item->cost, item->measured, 0, counted);
+    }
     Victim *victim;
     if ((old == item->value && cause == self->state->cause_replaced) || self->on_remove == NULL) {
         victim = gone_add(gone, NULL, old, NULL);
@@ -248,6 +252,9 @@ add(Core *self, Item *item, Gone *gone)
     }
     else if (self->weak) {
         strong_join(self, number);
+    }
+    if (UNLIKELY(self->accounted)) {
+        charge_entry(self, number, item->bytes, item->cost, item->measured, 1, 0);
     }
     if (self->weighs) {
         self->weights[number] = Py_NewRef(item->weight);

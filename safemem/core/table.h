@@ -40,6 +40,21 @@ typedef struct {
     uint32_t next; /* 0: never due; NOT_DUE: in a heap */
 } Timing;
 
+/* What an entry costs a memory budget, and what all entries of its caches do, see account.h. */
+typedef struct {
+    int64_t bytes;
+    double since; /* what the account's clock said when the entry was last used */
+    float worth;  /* what it takes to make the entry again, for each byte of it */
+    uint32_t uses;
+} Charge;
+
+typedef struct {
+    PyObject_HEAD
+    int64_t used;
+    int64_t alarm; /* react() is called when more than this is used */
+    double clock;
+} Account;
+
 typedef struct {
     PyObject_HEAD
     /* What a hit needs. */
@@ -64,6 +79,7 @@ typedef struct {
     uint8_t watched;
     uint8_t weak;   /* entries may be held weakly, see weak.h */
     uint8_t strict; /* and a value that cannot be is refused */
+    uint8_t accounted; /* a memory budget is charged for the entries, see account.h */
     Timing *timing;
     PyObject **now_slot; /* where the clock keeps what tells the time */
     PyObject *monotonic;
@@ -110,6 +126,13 @@ typedef struct {
     PyObject *module; /* which owns the state: the collector may take everything apart in any order */
     State *state;
     PyObject *weakrefs;
+    Charge *charges; /* if accounted, one for each entry */
+    Account *account;
+    PyObject *measure;
+    int64_t charged;
+    int64_t own_bytes;
+    double common_cost;
+    uint64_t random;
 } Core;
 
 /* An index without entries, so that looking into an empty table needs no question. Never written to. */
@@ -345,6 +368,9 @@ make_entries(Core *self)
         return -1;
     }
     if (self->refs != NULL && array_fit((void **)&self->refs, count, sizeof(PyObject *)) < 0) {
+        return -1;
+    }
+    if (self->accounted && array_fit((void **)&self->charges, count, sizeof(Charge)) < 0) {
         return -1;
     }
     self->capacity = capacity;

@@ -94,15 +94,17 @@ store_item(Core *self, Item *item)
 {
     Gone gone;
     gone_init(&gone);
-    int result;
+    int result, alarmed, late;
     Py_BEGIN_CRITICAL_SECTION(self);
     result = store(self, item, &gone);
     if (UNLIKELY(self->weak) && result == 0) {
         result = shrink(self);
     }
+    alarmed = is_alarmed(self);
+    late = self->accounted && !item->measured;
     Py_END_CRITICAL_SECTION();
     item_release(item);
-    return gone_finish(self, &gone, result);
+    return account_finish(self, alarmed, late, gone_finish(self, &gone, result));
 }
 
 static int
@@ -188,11 +190,14 @@ store_if_absent(Core *self, PyObject *key, PyObject *value, uint32_t hash, PyObj
     Gone gone;
     gone_init(&gone);
     PyObject *there;
+    int alarmed, late;
     Py_BEGIN_CRITICAL_SECTION(self);
     there = store_absent(self, &item, token, &gone);
+    alarmed = is_alarmed(self);
+    late = self->accounted && !item.measured;
     Py_END_CRITICAL_SECTION();
     item_release(&item);
-    if (gone_finish(self, &gone, 0) < 0) {
+    if (account_finish(self, alarmed, late, gone_finish(self, &gone, 0)) < 0) {
         Py_CLEAR(there);
     }
     return there;
@@ -388,7 +393,7 @@ static void
 simplify(Core *self)
 {
     int loading = self->loading != NULL && PyDict_GET_SIZE(self->loading) > 0;
-    uint8_t simple = !self->weighs && !self->hooked && self->limit >= 1 && !loading && !self->weak;
+    uint8_t simple = !self->accounted && !self->weighs && !self->hooked && self->limit >= 1 && !loading && !self->weak;
     STORE_RELAXED(&self->simple, simple);
 }
 

@@ -26,6 +26,7 @@ ROWS: tuple[str, ...] = (
     "big_objects",
     "stored_exception",
     "parent_pointer",
+    "short_of_memory",
     *(("open_files", "half_written") if sys.platform != "win32" else ()),
     *(("killed_workers",) if sys.platform == "linux" else ()),
 )

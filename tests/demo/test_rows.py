@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -23,15 +24,17 @@ from safemem.demo import (
     parent_pointer,
     pinned_instances,
     registry,
+    short_of_memory,
     stampede,
     stored_exception,
 )
 from safemem.demo.corpus import Corpus
 from safemem.demo.measure import weigh
-from safemem.demo.row import Row
+from safemem.demo.row import Answer, Job, Left, Row
 from safemem.demo.runner import Outcome, run_rows
 
 FILES = 40
+LIMITED = pytest.mark.skipif(sys.platform != "linux", reason="there are no limits of this kind on other systems")
 
 posix = pytest.mark.skipif("open_files" not in ROWS, reason="this row needs POSIX, and is not shown elsewhere")
 linux = pytest.mark.skipif("killed_workers" not in ROWS, reason="this row needs Linux, and is not shown elsewhere")
@@ -200,10 +203,32 @@ class TestTheLeakOfEachRow:
         assert outcome.safemem.left.facts == {"segments left": 0, "bytes outside": 0}
         assert outcome.usual.answer["lines"] > FILES
 
+    def test_a_bound_that_was_fine_is_killed(self, corpus):
+        """The container with a fixed bound is killed when the report is written, that with a budget never is."""
+        outcome = run(short_of_memory.ROW, corpus)
+        assert not outcome.usual.left.facts["limited"] or outcome.usual.left.facts["killed"] > 0
+        assert outcome.safemem.left.facts["killed"] == 0
+        assert outcome.complaint == ""
+
+    def test_being_killed_is_a_failure(self):
+        """A container that was killed once has not kept the promise."""
+        left = Left(0, 2, 0, {"killed": 1, "limited": 1})
+        assert short_of_memory.ROW.excess(left) == "1 times killed, 0 allowed"
+        assert short_of_memory.ROW.held(left) == "killed 1 of 2 times"
+        assert short_of_memory.ROW.held(Left(0, 1, 0, {"killed": 0, "limited": 0})) == "no limit can be set here"
+
 
 def connect_strongly(view: listener.View) -> None:
     """Connect a view so that the signal keeps it."""
     listener.opened.connect(view.see, weak=False)
+
+
+run_service = short_of_memory.run_service
+
+
+def run_the_usual_service(job: Job, _kind: str) -> Answer:
+    """The service with a fixed bound, whatever was asked for."""
+    return run_service(job, "usual")
 
 
 class Careless(ExitStack):
@@ -235,6 +260,7 @@ class TestSabotage:
             (big_objects, lambda: {"load_safemem": big_objects.load_usual}, "copies of a text at once, 1 allowed"),
             (stored_exception, lambda: {"strip_traceback": stored_exception.as_it_is}, "40 parsed files, 0 allowed"),
             (parent_pointer, lambda: {"SafememScope": parent_pointer.UsualScope}, "scopes left to the collector, 0 allowed"),
+            pytest.param(short_of_memory, lambda: {"run_service": run_the_usual_service}, "times killed, 0 allowed", marks=LIMITED),
             pytest.param(open_files, lambda: {"ResourceScope": Careless}, "40 descriptors, 0 allowed", marks=posix),
             pytest.param(half_written, lambda: {"kill_when_told": as_usual(half_written)}, "8 torn reports, 0 allowed", marks=posix),
             pytest.param(killed_workers, lambda: {"kill_when_told": as_usual(killed_workers)}, "4 segments left, 0 allowed", marks=linux),
