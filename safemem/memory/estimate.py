@@ -71,8 +71,9 @@ def _small(obj: Any) -> int | None:
             size = getsizeof(each)
             total += size + ONE_DIGIT_PADDING if size == ONE_DIGIT else size
             continue
-        if kind in _PLAIN and kind not in CHANGED and len(each) <= _FEW and not (kind == _DICT and is_split(each)):
-            total += getsizeof(each)
+        own = getsizeof(each) if kind in _PLAIN and kind not in CHANGED else _LARGE
+        if own < _LARGE and len(each) <= _FEW and not (kind == _DICT and is_split(each)):
+            total += own
             pending += each
             if kind == _DICT:
                 pending += each.values()

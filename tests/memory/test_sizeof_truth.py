@@ -132,6 +132,7 @@ COMMON = {
 }
 ODD = {
     "large ones in order": (1, lambda: [bytes(10_000) if number % 100 == 0 else fresh() for number in range(10_000)]),
+    "large ones in step": (1, lambda: [bytes(1000) if number % 100 == 0 else None for number in range(48_000)]),
     "large ones at random": (1, lambda: [bytes(10_000) if SHUFFLED.random() < 0.01 else fresh() for _ in range(10_000)]),
     "of all lengths": (1, lambda: [[fresh() for _ in range(int(SHUFFLED.paretovariate(1.5)))] for _ in range(3000)]),
     "many kinds": (1, lambda: {"rows": rows(300), "blob": bytes(30_000), "index": {fresh(): f"i{fresh()}" for _ in range(500)}}),
