@@ -57,15 +57,9 @@ def _observed(count: int) -> _Point:
 class Node(TreeNode):
     __slots__ = ("name",)
 
-    def __init__(self, name: int) -> None:
+    def __init__(self, name: int, parent: Node | None) -> None:
         self.name = name
-
-
-def _make(number: int, parent: Node | None) -> Node:
-    node = Node(number)
-    if parent is not None:
-        parent.append(node)
-    return node
+        self.parent = parent
 
 
 _segments: dict[str, Any] = {}
@@ -146,7 +140,7 @@ PEER = Peer(
         "signal idle": _OF_INSTANCES,
         "signal in use": _OF_INSTANCES,
         **fields(_observed),
-        **trees(_make),
+        **trees(Node),
         **lent(
             create=lambda: managed_shm(SIZE).close(),
             segment=(_make_segment, _attach, _end),

@@ -55,6 +55,7 @@ _CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN
 _TRIES: Final = 100
 
 _family = (0, "")  # the process, and the digits of its names
+_prefix = (0, 0, "")  # the process, its user, and what its names begin with
 
 
 class LeaseName(NamedTuple):
@@ -93,7 +94,13 @@ def new_name(tail: str = "") -> str:
     >>> parse_name(new_name("-report.csv")) == LeaseName(os.geteuid(), family())
     True
     """
-    return f"sm1_{os.geteuid()}_{family()}_{os.urandom(4).hex()}{tail}"
+    global _prefix  # noqa: PLW0603 - as above
+    process, uid, prefix = _prefix
+    if process != os.getpid() or uid != os.geteuid():
+        process, uid = os.getpid(), os.geteuid()
+        prefix = f"sm1_{uid}_{family()}_"
+        _prefix = process, uid, prefix
+    return f"{prefix}{os.urandom(4).hex()}{tail}"
 
 
 def parse_name(name: str) -> LeaseName | None:
