@@ -39,6 +39,8 @@ _FEW: Final = 128  # things that are looked at one by one
 _COLUMNS: Final = 64  # what has more is no table
 _ROWS: Final = 4  # or fewer of these
 _LARGE: Final = 1 << 16  # bytes: more than a container takes that is looked at in full
+_HEAD: Final = 3  # as much as so many things is what a container takes itself,
+_INSTANCE: Final = 8  # and an instance with what it refers to
 _DICT: Final = id(dict)
 _SEQUENCES: Final = {id(list), id(tuple)}
 _PLAIN: Final = {_DICT, *_SEQUENCES, id(set), id(frozenset)}
@@ -167,7 +169,9 @@ class _Walk:
                 found, samples = self._look(weight, each, room)
                 for factor, drawn in samples:
                     groups += _spread(weight * factor, drawn)
-            if found:
+            if len(found) > 2 * room:  # the collector knows no part of an object
+                groups += _spread(weight * len(found) / room, draw(found.__getitem__, len(found), room))
+            elif found:
                 lists.append(found)
         if lists:
             groups += _columns(weight, lists)
@@ -194,10 +198,11 @@ class _Walk:
 
 
 def _amount(containers: list[Any]) -> int:
-    """Return how much is in containers, in no particular unit: the number of things where it is known."""
-    if _PLAIN.issuperset(map(id, map(type, containers))):
-        return sum(map(len, containers)) + 3 * len(containers)
-    return len(containers)
+    """Return how much is in containers, in no particular unit: by the number of things, where it is known without asking."""
+    kinds = [*map(id, map(type, containers))]
+    if _PLAIN.issuperset(kinds):
+        return sum(map(len, containers)) + _HEAD * len(containers)
+    return sum(len(each) + _HEAD if kind in _PLAIN else _INSTANCE for each, kind in zip(containers, kinds, strict=True))
 
 
 def _columns(weight: float, lists: list[list[Any]]) -> list[Group]:

@@ -136,6 +136,7 @@ ODD = {
     "large ones at random": (1, lambda: [bytes(10_000) if SHUFFLED.random() < 0.01 else fresh() for _ in range(10_000)]),
     "of all lengths": (1, lambda: [[fresh() for _ in range(int(SHUFFLED.paretovariate(1.5)))] for _ in range(3000)]),
     "many kinds": (1, lambda: {"rows": rows(300), "blob": bytes(30_000), "index": {fresh(): f"i{fresh()}" for _ in range(500)}}),
+    "a few of another kind": (1, lambda: [Plain(), Slotted(), *([fresh()] for _ in range(2000)), Plain()]),
     "sorted by size": (1, lambda: [bytes(number) for number in range(5000)]),
     "one large of two": (1, lambda: {"small": [row() for _ in range(10)], "large": [row() for _ in range(1500)]}),
     "categories": (1, categories),
