@@ -20,6 +20,8 @@ def why_alive(obj: Any, /) -> RetentionPath:
     No code of any object is run, and the path refers to none of them. The walk stops the program: a fifth of a second for a million objects
     with the compiled core, some seconds without it. Threads may go on in between if there is no GIL, and a path may then be one of a moment ago.
 
+    >>> import sys
+    >>> from types import ModuleType
     >>> class Session: ...
     >>> sessions = {}
     >>> sessions["ab12"] = session = Session()

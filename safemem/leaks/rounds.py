@@ -157,7 +157,7 @@ class Rounds:
         reached = self._openings.reached
         grown = [leak for leak, way in findings.sure if not way & reached]
         if any(leak.kind == "thread" for leak in opened):  # it is their variables that grow, and what starting them takes
-            grown = [leak for leak in grown if not leak.holder.startswith(("thread ", NATIVE))]
+            grown = [leak for leak in grown if not leak.holder.startswith(("thread ", NATIVE)) and "._waiters" not in leak.holder]
         if any(leak.kind == "listener" for leak in grown):  # the logger's list, which says more than the number of handlers
             opened = [leak for leak in opened if leak.kind != "listener"]
         return opened + grown or findings.weak

@@ -47,6 +47,7 @@ def watch(obj: Any, reason: str = "", *, grace: float = 0.0) -> None:
         TypeError: the object cannot be weakly referenced (an int, a list, an instance with `__slots__` that lack `__weakref__`).
         ValueError: `grace` is negative.
 
+    >>> from safemem import no_leaks
     >>> class Request: ...
     >>> def handle():
     ...     request = Request()
@@ -86,6 +87,7 @@ def watch_class(cls: type, reason: str = "") -> None:
     Raises:
         TypeError: `cls` is no class.
 
+    >>> from safemem import no_leaks
     >>> class Session: ...
     >>> watch_class(Session)
     >>> sessions = [Session()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import collections
+import doctest
 import functools
 import gc
 import sys
@@ -14,6 +15,7 @@ from types import ModuleType
 
 import pytest
 
+import safemem
 from safemem import LeakError, check_leaks, no_leaks
 
 
@@ -351,3 +353,15 @@ def test_clean_program(program):
     """No false alarm."""
     report = check_leaks(program)
     assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("name", ["Audit", "check_leaks", "no_leaks", "watch", "watch_class", "why_alive"])
+def test_examples_of_docstrings(name):
+    """What a docstring shows is so."""
+    obj = getattr(safemem, name)
+    names = {**vars(safemem), name: obj, "__name__": "__main__"}
+    failed = [
+        doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed
+        for test in doctest.DocTestFinder(recurse=False).find(obj, name, module=False, globs=names)
+    ]
+    assert failed == [0]
