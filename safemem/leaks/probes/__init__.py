@@ -36,7 +36,7 @@ class Snapshot(NamedTuple):
 
 
 def snapshot(*, explain: bool = True) -> Snapshot:
-    """Look with every probe. 0.5 ms, and for 1,000,000 objects 80 ms; with NumPy imported 150 ms more, with `explain` 250 ms more.
+    """Look with every probe. 0.5 ms, and for 1,000,000 objects 80 ms; with NumPy imported 150 ms more, with `explain` 500 ms more.
 
     With `explain=False` large Python objects are not weighed, so that `compare()` cannot tell native memory from theirs.
     """

@@ -74,7 +74,7 @@ def _of_the_c_library() -> tuple[int | None, int | None]:
 @cache
 def _mallinfo() -> Callable[[], Any] | None:
     """Return glibc's function; None with another C library."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or os.environ.get("PYTHONMALLOC", "").startswith("malloc"):  # there, Python's small objects are in it, too
         return None
     try:
         import ctypes
