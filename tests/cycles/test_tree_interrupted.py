@@ -66,6 +66,8 @@ every_kind = pytest.mark.parametrize("kind", [Plain, Slotted, WithPlace, Mixed])
 
 def at_every_place(kind, change, strike):
     """Do the change once for each place where something may come between, and that there; return how many there were."""
+    scene = Scene(kind)
+    Striker(1000, strike, files=FILES).run(lambda: change(scene))  # CPython 3.12 tells of instructions from the second time on
     for at in range(1000):
         scene = Scene(kind)
         striker = Striker(at, lambda scene=scene: strike(scene), files=FILES)
