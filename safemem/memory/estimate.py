@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate"]
 
-_LOOK: Final = 640  # things that are looked at
-_LOOK_MOST: Final = 480  # of them in one container at most,
+_LOOK: Final = 560  # things that are looked at
+_LOOK_MOST: Final = 440  # of them in one container at most,
 _LOOK_LEAST: Final = 8  # and at least
-_OPEN: Final = 40  # containers that are opened
+_OPEN: Final = 35  # containers that are opened
 _OPEN_SHARE: Final = 5  # the part of those left that a level may open,
 _OPEN_LEAST: Final = 1  # and how many at least
 _FEW: Final = 128  # things that are looked at one by one
@@ -202,6 +202,8 @@ def _amount(containers: list[Any]) -> int:
     kinds = [*map(id, map(type, containers))]
     if _PLAIN.issuperset(kinds):
         return sum(map(len, containers)) + _HEAD * len(containers)
+    if _PLAIN.isdisjoint(kinds):
+        return _INSTANCE * len(containers)
     return sum(len(each) + _HEAD if kind in _PLAIN else _INSTANCE for each, kind in zip(containers, kinds, strict=True))
 
 
