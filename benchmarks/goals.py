@@ -71,6 +71,11 @@ GOALS = (
     *(Goal(core, f"{method}-signal in use-50000", "psygnal", 0.25) for core in ("pure", "native") for method in ("rss", "traced")),
     *_goals("native", "tree-bush-1000 tree-bush-100000", slots_class=3.0, anytree=0.2, bigtree=0.2),
     *_goals("native", "resources-shm-create-0", stdlib=1.0),
+    *(
+        goal
+        for core in ("pure", "native")
+        for goal in _goals(core, "sizes-text-1000 sizes-row-1 sizes-numbers-10000 sizes-rows-1000 sizes-objects-1000", pympler=0.5)
+    ),
     *_goals("native", "resources-shm-attach-1", stdlib=1.3),
     *(Goal("native", f"{method}-{kind}-500000", "weakref", 1.0) for method in ("rss", "traced") for kind in ("weak", "weak bare")),
     Goal("native", "rss-lru-500000", None, 56),

@@ -14,6 +14,7 @@ __all__ = [
     "absent",
     "equal",
     "hot",
+    "nothing",
     "number",
     "once",
     "pair",
@@ -109,6 +110,11 @@ def turnover(make: MakeOne) -> KeyMaker:
 def once(make: MakeOne) -> KeyMaker:
     """Ask one thing of the whole, with no key."""
     return lambda n: Keys([make(i) for i in range(n)], [[None]])
+
+
+def nothing(_n: int) -> Keys:
+    """Store nothing, and ask with no key."""
+    return Keys([], [[None]])
 
 
 def unstored(make: MakeOne) -> KeyMaker:

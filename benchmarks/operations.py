@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.keys import KeyMaker, absent, equal, hot, number, once, pair, same, text, thing, turnover, unstored
+from benchmarks.keys import KeyMaker, absent, equal, hot, nothing, number, once, pair, same, text, thing, turnover, unstored
 from benchmarks.receivers import function, listener
 
 __all__ = ["GROUPS", "OPERATIONS", "Operation"]
@@ -52,6 +52,8 @@ class Operation:
         """What there are `n` of."""
         if self.kind.startswith("lent"):
             return "open before"
+        if self.kind.startswith("size"):
+            return "things in it"
         return "receivers" if self.kind.startswith(("signal", "field")) else "entries"
 
 
@@ -65,6 +67,7 @@ GROUPS = {
     "fields": "Fields of objects, whose changes others may hear of",
     "tree": "Trees",
     "resources": "Shared memory, files, scopes: each made, used and closed",
+    "sizes": "The size of an object with all it refers to: `sizeof(obj)`, and `exact=True`",
 }
 
 _FEW, _MANY = 1000, 100_000
@@ -240,4 +243,12 @@ _RESOURCES = (
     Operation("resources-isolated", 0, f"a call in a fresh process, {_CLOCK}", "lent isolated", "do", once(number), waits=True),
 )
 
-OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED, *_SIGNALS, *_FIELDS, *_TREE, *_RESOURCES)
+_SIZES = (
+    Operation("sizes-text", _FEW, "a `str`", "size text", "do", nothing),
+    Operation("sizes-row", 1, "a row of JSON: five fields, one of them a list", "size row", "do", nothing),
+    Operation("sizes-numbers", 10 * _FEW, "a list of `int`", "size numbers", "do", nothing),
+    Operation("sizes-rows", _FEW, "a list of such rows", "size rows", "do", nothing),
+    Operation("sizes-objects", _FEW, "a list of instances with three attributes", "size objects", "do", nothing),
+)
+
+OPERATIONS = (*_LRU, *_TTL, *_WEAK, *_LRU_CACHE, *_CACHED, *_SIGNALS, *_FIELDS, *_TREE, *_RESOURCES, *_SIZES)

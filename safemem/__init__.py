@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from safemem.cycles.partials import weak_partial
     from safemem.cycles.tracebacks import strip_traceback
     from safemem.cycles.tree import TreeNode
+    from safemem.leaks.check import check_leaks, no_leaks
+    from safemem.leaks.inspect import why_alive
+    from safemem.leaks.monitor import monitor
+    from safemem.leaks.report import Leak, LeakError, LeakReport, RetentionPath
+    from safemem.leaks.session import Audit
+    from safemem.leaks.watch import watch, watch_class
     from safemem.memory.budget import MemoryBudget, default_budget
     from safemem.memory.budgetstats import BudgetStats
     from safemem.memory.pressure import Pressure
@@ -54,6 +60,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncResourceScope",
+    "Audit",
     "BudgetStats",
     "CacheStats",
     "Connection",
@@ -62,6 +69,9 @@ __all__ = [
     "Disposable",
     "IsolationError",
     "LRUCache",
+    "Leak",
+    "LeakError",
+    "LeakReport",
     "MemoryBudget",
     "MemoryInfo",
     "Observable",
@@ -69,6 +79,7 @@ __all__ = [
     "Pressure",
     "RemovalCause",
     "ResourceScope",
+    "RetentionPath",
     "SafememError",
     "Signal",
     "SingleFlight",
@@ -84,6 +95,7 @@ __all__ = [
     "arun_isolated",
     "cached",
     "cached_property",
+    "check_leaks",
     "default_budget",
     "finalize",
     "list_resources",
@@ -97,34 +109,44 @@ __all__ = [
     "managed_tempdir",
     "managed_tempfile",
     "memory_info",
+    "monitor",
     "no_cycles",
+    "no_leaks",
     "on_signals",
     "run_isolated",
     "sizeof",
     "strip_traceback",
     "sweep",
     "trim",
+    "watch",
+    "watch_class",
     "weak_callback",
     "weak_fields",
     "weak_partial",
+    "why_alive",
 ]
 
 
 # Where each of those is that are imported when they are first asked for.
 _LATER = {
     "AsyncResourceScope": "safemem.resources.scope",
+    "Audit": "safemem.leaks.session",
     "BudgetStats": "safemem.memory.budgetstats",
     "CacheStats": "safemem.caches.stats",
     "Connection": "safemem.observers.connection",
     "DeadCallbackError": "safemem.weak.callbacks",
     "Disposable": "safemem.cycles.disposable",
     "IsolationError": "safemem.resources.isolate",
+    "Leak": "safemem.leaks.report",
+    "LeakError": "safemem.leaks.report",
+    "LeakReport": "safemem.leaks.report",
     "MemoryBudget": "safemem.memory.budget",
     "MemoryInfo": "safemem.memory.readings",
     "Observable": "safemem.observers.observable",
     "Orphan": "safemem.resources.sweep",
     "Pressure": "safemem.memory.pressure",
     "ResourceScope": "safemem.resources.scope",
+    "RetentionPath": "safemem.leaks.report",
     "Signal": "safemem.observers.signal",
     "TreeNode": "safemem.cycles.tree",
     "WeakAttr": "safemem.cycles.attributes",
@@ -133,6 +155,7 @@ _LATER = {
     "WeakIdentitySet": "safemem.weak.identity",
     "WeakRegistry": "safemem.weak.registry",
     "arun_isolated": "safemem.resources.isolate",
+    "check_leaks": "safemem.leaks.check",
     "default_budget": "safemem.memory.budget",
     "list_resources": "safemem.resources.sweep",
     "managed": "safemem.resources.managed",
@@ -143,16 +166,21 @@ _LATER = {
     "managed_tempdir": "safemem.resources.temp",
     "managed_tempfile": "safemem.resources.temp",
     "memory_info": "safemem.memory.readings",
+    "monitor": "safemem.leaks.monitor",
     "no_cycles": "safemem.cycles.garbage",
+    "no_leaks": "safemem.leaks.check",
     "on_signals": "safemem.resources.signals",
     "run_isolated": "safemem.resources.isolate",
     "sizeof": "safemem.memory.sizeof",
     "strip_traceback": "safemem.cycles.tracebacks",
     "sweep": "safemem.resources.sweep",
     "trim": "safemem.memory.readings",
+    "watch": "safemem.leaks.watch",
+    "watch_class": "safemem.leaks.watch",
     "weak_callback": "safemem.weak.callbacks",
     "weak_fields": "safemem.cycles.fields",
     "weak_partial": "safemem.cycles.partials",
+    "why_alive": "safemem.leaks.inspect",
 }
 
 

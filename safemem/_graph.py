@@ -23,7 +23,17 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["attributes_of", "class_of", "edges", "held_by", "is_of_class_statement", "mro_of", "namespace_of", "type_name"]
+__all__ = [
+    "attributes_of",
+    "class_of",
+    "edges",
+    "held_by",
+    "is_of_class_statement",
+    "mro_of",
+    "name_edges",
+    "namespace_of",
+    "type_name",
+]
 
 
 def held_by(func: Any, obj: object) -> str | None:
@@ -250,3 +260,8 @@ _SPECIAL: Final[dict[int, Callable[[Any], Iterator[tuple[str, Any]]]]] = {
     id(classmethod): _named("__func__"),
     id(staticmethod): _named("__func__"),
 }
+
+
+def name_edges(cls: type, edges_of: Callable[[Any], Iterator[tuple[str, Any]]]) -> None:
+    """Have `edges` name what instances of a class that is never freed refer to, as this function does."""
+    _SPECIAL[id(cls)] = edges_of

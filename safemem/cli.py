@@ -92,7 +92,45 @@ def _sweep(args: argparse.Namespace) -> int:
     return OK
 
 
-COMMANDS: tuple[Callable[[SubParsers], None], ...] = (_add_demo, _add_ls, _add_sweep, _add_info)
+_OF_AUDIT = """\
+exit status:
+  the program's own if that is not 0, else 3 (--error-exitcode) if anything leaked, else 0;
+  2 if there is no such program"""
+
+
+def _add_audit(commands: SubParsers) -> None:
+    parser = _add(commands, "audit", "run a program as if alone and report what it leaked, who holds it and what mends it", _audit)
+    parser.usage = "safemem audit [options] (SCRIPT | -m MODULE) [ARGS...]"
+    parser.epilog = _OF_AUDIT
+    parser.add_argument("--json", action="store_true", help="report as JSON; like the text it goes to standard error")
+    parser.add_argument("--html", metavar="FILE", help="write the report as a page, too, with the paths to the leaks drawn")
+    parser.add_argument("--ignore", metavar="SIGNATURE", action="append", default=[], help="a leak that is known; may be repeated")
+    parser.add_argument("--trace", action="store_true", help="show where things were made; the program takes about six times as long")
+    parser.add_argument("--error-exitcode", metavar="N", type=_exit_status, default=3, help="exit status if anything leaked (default: 3)")
+    parser.add_argument("-m", dest="module", metavar="MODULE", nargs=argparse.REMAINDER, help="run a module, as `python -m` does")
+    parser.add_argument(
+        "program", metavar="SCRIPT", nargs=argparse.REMAINDER, help="a script, a directory or an archive, and its arguments"
+    )
+
+
+def _exit_status(text: str) -> int:
+    number = int(text) if text.isdecimal() else -1
+    if not 0 <= number <= 255:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 255, got {text!r}")
+    return number
+
+
+def _audit(args: argparse.Namespace) -> int:
+    is_module = args.module is not None
+    program = args.module if is_module else args.program
+    if not program:
+        raise CommandError("give a script to run, or -m and a module")
+    from safemem._audit import Wishes, audit
+
+    return audit(Wishes(program, is_module, args.trace, args.json, args.html, args.ignore, args.error_exitcode))
+
+
+COMMANDS: tuple[Callable[[SubParsers], None], ...] = (_add_demo, _add_audit, _add_ls, _add_sweep, _add_info)
 
 
 def _add(commands: SubParsers, name: str, text: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:

@@ -24,6 +24,7 @@ ROWS = [
     "signals-connect-function-0",
     "resources-shm-attach-1",
     "resources-scope-0",
+    "sizes-row-1",
     "import",
 ]
 MEMORY_ROWS = [

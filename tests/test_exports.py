@@ -6,13 +6,14 @@ import importlib
 import inspect
 import pickle
 import pkgutil
-from types import ModuleType
+from types import MemberDescriptorType, ModuleType
 
 import pytest
 
 import safemem
 
 PUBLIC = {
+    "Audit",
     "AsyncResourceScope",
     "BudgetStats",
     "CacheStats",
@@ -22,6 +23,9 @@ PUBLIC = {
     "Disposable",
     "IsolationError",
     "LRUCache",
+    "Leak",
+    "LeakError",
+    "LeakReport",
     "MemoryBudget",
     "MemoryInfo",
     "Observable",
@@ -29,6 +33,7 @@ PUBLIC = {
     "Pressure",
     "RemovalCause",
     "ResourceScope",
+    "RetentionPath",
     "SafememError",
     "Signal",
     "SingleFlight",
@@ -44,6 +49,7 @@ PUBLIC = {
     "arun_isolated",
     "cached",
     "cached_property",
+    "check_leaks",
     "default_budget",
     "finalize",
     "list_resources",
@@ -56,21 +62,32 @@ PUBLIC = {
     "managed_shm",
     "managed_tempdir",
     "managed_tempfile",
+    "monitor",
     "memory_info",
     "on_signals",
     "run_isolated",
     "sizeof",
     "strip_traceback",
     "no_cycles",
+    "no_leaks",
     "sweep",
+    "watch",
+    "watch_class",
     "trim",
     "weak_callback",
     "weak_fields",
     "weak_partial",
+    "why_alive",
 }
 
 # Parameters that may be given by position, and those that are keywords.
 SIGNATURES = {
+    "Audit": "trace",
+    "check_leaks": "func *, rounds warmup ignore resources cycles",
+    "no_leaks": "func *, rounds warmup ignore resources cycles",
+    "watch": "obj reason *, grace",
+    "watch_class": "cls reason",
+    "why_alive": "obj",
     "Disposable": "args kwargs",
     "LRUCache": "maxsize getsizeof *, on_remove budget",
     "Observable": "",
@@ -102,6 +119,7 @@ SIGNATURES = {
     "managed_mmap": "path_or_fd *, size access offset flush on_views",
     "managed_tempdir": " *, suffix prefix dir guardian",
     "managed_tempfile": "mode *, suffix prefix dir guardian encoding errors newline buffering",
+    "monitor": "interval *, rss_slope fds threads on_alert exporters timer",
     "on_signals": "signals",
     "run_isolated": "func args kwargs *, memory_limit timeout",
     "arun_isolated": "func args kwargs *, memory_limit timeout",
@@ -116,7 +134,19 @@ SIGNATURES = {
 }
 
 # Classes whose instances the package makes.
-WITHOUT_CALLERS = {"BudgetStats", "CacheStats", "Connection", "MemoryInfo", "Orphan", "Pressure", "RemovalCause", "WeakCacheStats"}
+WITHOUT_CALLERS = {
+    "BudgetStats",
+    "CacheStats",
+    "Connection",
+    "Leak",
+    "LeakReport",
+    "MemoryInfo",
+    "Orphan",
+    "Pressure",
+    "RemovalCause",
+    "RetentionPath",
+    "WeakCacheStats",
+}
 
 # Names that __init__.py binds for its own annotations.
 FOR_TYPING = {"Any", "TYPE_CHECKING", "annotations"}
@@ -128,12 +158,13 @@ EXCEPTIONS = [name for name in CLASSES if issubclass(getattr(safemem, name), Bas
 
 
 def public_methods() -> list[tuple[str, str]]:
-    """Every public method and property that a class of the package defines or inherits from a class of the package."""
+    """Every public method and property that a class of the package defines or inherits from a class of the package; fields are in its docstring."""
     found = []
     for name in CLASSES:
         for cls in getattr(safemem, name).__mro__:
             if cls.__module__.split(".")[0] == "safemem":
-                found += [(name, attribute) for attribute in vars(cls) if not attribute.startswith("_")]
+                public = [attribute for attribute in vars(cls).items() if not attribute[0].startswith("_")]
+                found += [(name, attribute) for attribute, value in public if type(value) is not MemberDescriptorType]
     return sorted(set(found))
 
 

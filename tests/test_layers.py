@@ -22,7 +22,7 @@ FLOORS = {
     2: {"caches", "cycles", "observers"},
     3: {"memory", "resources"},
     4: {"leaks"},
-    5: {"__main__", "_console", "_info", "_leftovers", "cli", "demo", "pytest_plugin"},
+    5: {"__main__", "_audit", "_baseline", "_console", "_info", "_leftovers", "cli", "demo", "pytest_plugin"},
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 OPEN_FLOORS = {0, 5}

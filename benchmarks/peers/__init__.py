@@ -55,6 +55,9 @@ NAMES = (
     "open",
     "boltons",
     "subprocess",
+    "exact",
+    "pympler",
+    "recursion",
 )
 
 TTL = 600.0

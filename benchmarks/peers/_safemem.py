@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.lent import SIZE, Closable, Held, lent
+from benchmarks.measured import sizes
 from benchmarks.peers import CALLS, CONNECT, LIFE, MAPPING, MORTAL, TTL, Offer, Peer, connected, coroutine_of, fields, method_of, signals
 from benchmarks.shapes import trees
 from safemem import (
@@ -27,6 +28,7 @@ from safemem import (
     managed_tempdir,
     managed_tempfile,
     run_isolated,
+    sizeof,
 )
 
 
@@ -55,15 +57,9 @@ def _observed(count: int) -> _Point:
 class Node(TreeNode):
     __slots__ = ("name",)
 
-    def __init__(self, name: int) -> None:
+    def __init__(self, name: int, parent: Node | None) -> None:
         self.name = name
-
-
-def _make(number: int, parent: Node | None) -> Node:
-    node = Node(number)
-    if parent is not None:
-        parent.append(node)
-    return node
+        self.parent = parent
 
 
 _segments: dict[str, Any] = {}
@@ -125,6 +121,7 @@ PEER = Peer(
     module="safemem",
     core=core.CORE,
     offers={
+        **sizes(sizeof),
         "lru": Offer(LRUCache, {**MAPPING, "get_or_create": "c.get_or_create(k, int)"}),
         "ttl": Offer(lambda n: TTLCache(n, TTL), {**MAPPING, "set_for": f"c.set(k, v, {LIFE})"}),
         "ttl ticking": Offer(lambda n, now: TTLCache(4 * n, n, now.__len__), {"expire": "tick(0); c[k] = v"}),
@@ -143,7 +140,7 @@ PEER = Peer(
         "signal idle": _OF_INSTANCES,
         "signal in use": _OF_INSTANCES,
         **fields(_observed),
-        **trees(_make),
+        **trees(Node),
         **lent(
             create=lambda: managed_shm(SIZE).close(),
             segment=(_make_segment, _attach, _end),

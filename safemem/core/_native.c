@@ -1,4 +1,4 @@
-/* The native core: the same as in _pure.py, _timed.py, _weak.py, _identity.py, _calling.py and _emission.py, which are the reference.
+/* The native core: the same as in _pure.py, _timed.py, _weak.py, _identity.py, _calling.py, _emission.py, _tree.py and _heap.py, which are the reference.
 
    One translation unit; each header has one idea, and they build on each other from the bottom up:
 
@@ -36,6 +36,13 @@
        owners.h   a table of objects found by identity
        identity.h  the containers over it
        lru_wrapper.h   functools.lru_cache's
+       room.h     where a tree node keeps what it knows
+       kin.h      the same for those that have no room
+       member.h   nodes, and what is above them
+       moving.h   changes of trees, each in one step
+       tree.h     the base type of nodes
+       kindred.h  what its properties and methods are made of
+       heap.h     the audit's census and walk
 
    The rules that keep it right, in every function:
 
@@ -49,6 +56,8 @@
 #include "signal_type.h"
 #include "identity.h"
 #include "lru_wrapper.h"
+#include "kindred.h"
+#include "heap.h"
 
 /* A class inherits slots for nothing but methods at a price: the interpreter's fast calls want a descriptor of the very class. */
 static int
@@ -147,6 +156,8 @@ static PyMethodDef native_functions[] = {
      "method_descriptor($module, cls, /)\n--\n\nLet the interpreter call objects of this class, found in an owner's class, with the owner in front."},
     {"rebind", native_rebind, METH_O,
      "rebind($module, cls, /)\n--\n\nGive a direct subclass of a core type descriptors of its own for the methods it inherits; return it."},
+    TREE_FUNCTIONS
+    HEAP_FUNCTIONS
     {NULL, NULL, 0, NULL},
 };
 
@@ -291,6 +302,15 @@ import_objects(State *state)
     state->str_react = PyUnicode_InternFromString("react");
     state->str_add = PyUnicode_InternFromString("_add");
     state->str_origin = PyUnicode_InternFromString("_origin");
+    state->getweakrefs = take_from("_weakref", "getweakrefs");
+    state->check_weakable = take_from("safemem.core._weakable", "check_weakable");
+    state->is_unused = take_from("safemem.core._rooms", "is_unused");
+    state->circle = take_from("safemem.core._kinwords", "circle");
+    state->no_node = take_from("safemem.core._kinwords", "no_node");
+    state->nothing = take_from("safemem.core._kinwords", "nothing");
+    state->twice = take_from("safemem.core._kinwords", "twice");
+    state->str_home = PyUnicode_InternFromString("_safemem_tree");
+    state->str_node = PyUnicode_InternFromString("a tree node");
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_OBJECTS(WAS_MADE)
 #undef WAS_MADE
@@ -301,7 +321,7 @@ static PyTypeObject *
 make_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
 {
     PyObject *type = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
-    if (type != NULL && spec != &walk_spec && spec != &ready_spec && spec != &mailbox_spec && PyModule_AddType(module, (PyTypeObject *)type) < 0) {
+    if (type != NULL && spec != &walk_spec && spec != &ready_spec && spec != &mailbox_spec && spec != &kin_spec && PyModule_AddType(module, (PyTypeObject *)type) < 0) {
         Py_CLEAR(type);
     }
     return (PyTypeObject *)type;
@@ -328,6 +348,8 @@ native_exec(PyObject *module)
     state->owners_dict_type = state->owners_set_type == NULL ? NULL : make_type(module, &owners_spec, state->owners_set_type);
     state->emission_type = make_type(module, &emission_spec, NULL);
     state->link_type = make_type(module, &link_spec, NULL);
+    state->tree_type = make_type(module, &tree_spec, NULL);
+    state->kin_type = make_type(module, &kin_spec, NULL);
     state->account_type = make_type(module, &account_spec, NULL);
 #define WAS_MADE(name) if (state->name == NULL) { return -1; }
     STATE_TYPES(WAS_MADE)

@@ -23,6 +23,8 @@ typedef struct {
     PyTypeObject *owners_dict_type;
     PyTypeObject *emission_type;
     PyTypeObject *link_type;
+    PyTypeObject *tree_type;
+    PyTypeObject *kin_type;
     PyTypeObject *account_type;
 
     /* Objects of others. They never lead back to this module and stay until it is freed, so that late finalisers find them. */
@@ -63,6 +65,16 @@ typedef struct {
     PyObject *failure;
     PyObject *remember;
 
+    /* Of trees, see room.h. */
+    PyObject *getweakrefs;
+    PyObject *check_weakable;
+    PyObject *is_unused; /* see _rooms.py */
+    PyObject *circle;    /* see _kinwords.py */
+    PyObject *no_node;
+    PyObject *nothing;
+    PyObject *twice;
+    PyObject *str_home;
+    PyObject *str_node;
     PyObject *measure_all; /* see _account.py */
     PyObject *str_react;
 
@@ -99,7 +111,7 @@ typedef struct {
 
 /* Every object in the state, for traversing and clearing: types first, then those that stay until the end. */
 #define STATE_TYPES(DO) DO(lru_type) DO(ttl_type) DO(tlru_type) DO(weak_type) DO(mailbox_type) DO(walk_type) DO(call_type) DO(bound_type) DO(ready_type) DO(wrapper_type) \
-    DO(owners_set_type) DO(owners_dict_type) DO(emission_type) DO(link_type) DO(account_type)
+    DO(owners_set_type) DO(owners_dict_type) DO(emission_type) DO(link_type) DO(tree_type) DO(kin_type) DO(account_type)
 
 #define STATE_OBJECTS(DO)                                                                                                             \
     DO(monotonic) DO(clock_type) DO(too_large) DO(missing) DO(unweakable) DO(never) DO(tell) DO(after) DO(life) DO(heappush) DO(heappop) DO(heapify)  \
@@ -108,6 +120,7 @@ typedef struct {
     DO(str_setdefault) DO(str_dispatch) DO(str_call_for) DO(str_load) DO(str_load_for) DO(str_direct) DO(keywords) DO(mark)           \
     DO(owners_type) DO(handle_type) DO(memo_type) DO(call_key) DO(str_typed)                                                                          \
     DO(no_links) DO(blame) DO(failure) DO(remember) DO(str_admit) DO(str_prune) DO(str_title) DO(str_of) DO(str_add) DO(str_origin) \
+    DO(getweakrefs) DO(check_weakable) DO(is_unused) DO(circle) DO(no_node) DO(nothing) DO(twice) DO(str_home) DO(str_node) \
     DO(measure_all) DO(str_react)
 
 #endif

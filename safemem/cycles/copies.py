@@ -8,7 +8,6 @@ met again, in a list beside its root or as an attribute of another node, is the 
 from __future__ import annotations
 
 import copyreg
-import weakref
 from copy import deepcopy
 from functools import partial
 from operator import index as to_index
@@ -16,7 +15,7 @@ from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from safemem._graph import class_of
-from safemem.cycles.kin import Kin, children_of, find_kin, leave
+from safemem.core.trees import children_of, keep_shell, leave, shell_of
 from safemem.cycles.traversal import shape
 
 if TYPE_CHECKING:
@@ -121,11 +120,11 @@ def deep(top: Any, memo: dict[int, Any]) -> Any:
     return made[0]
 
 
-def with_all_below(top: Any, kin: Kin) -> tuple[Any, ...]:
+def with_all_below(top: Any) -> tuple[Any, ...]:
     """Return for `pickle` how a node with children is made anew with all below it."""
     nodes, counts = shape(top)
     shells = [node if not count else _shell_of(node) for node, count in zip(nodes, counts, strict=True)]
-    shells[0] = _shell_of(top, kin)
+    shells[0] = _shell_of(top)
     # What is below goes into the state: the node is known to the pickle by then, and what refers to it up from there finds it.
     return _the_node, (shells[0],), (shells[1:], counts), None, None, link
 
@@ -163,14 +162,11 @@ def _the_node(node: Any) -> Any:
     return node
 
 
-def _shell_of(node: Any, kin: Kin | None = None) -> Shell:
-    kin = kin or find_kin(node)
-    ref = getattr(kin, "shell", None)
-    shell = None if ref is None else ref()
+def _shell_of(node: Any) -> Shell:
+    shell: Shell | None = shell_of(node)
     if shell is None:
         shell = Shell(node)
-        if kin is not None:
-            kin.shell = weakref.ref(shell)
+        keep_shell(node, shell)
     return shell
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from safemem.cycles.kin import children_of, parent_of
+from safemem.core.trees import children_of, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

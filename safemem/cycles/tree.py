@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from operator import index as to_index
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
-from weakref import ref
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from safemem._compat import GIL_DISABLED
+from safemem.core._kinwords import describe, no_node
+from safemem.core.trees import NATIVE, TreeCore, adopt, adopt_all, children_of, leave, lineage, make_room, parent_of, set_parent
 from safemem.cycles import copies, traversal
 from safemem.cycles.anchor import Anchor
-from safemem.cycles.kin import (
-    Kin,
-    adopt,
-    append_homeless,
-    children_of,
-    describe,
-    find_kin,
-    leave,
-    lineage,
-    none,
-    parent_of,
-    refuse_circles,
-    structure,
-    write,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TreeNode"]
 
 
-class TreeNode:
+class TreeNode(TreeCore):
     """A node of a tree that owns its children and has its parent by a weak reference.
 
     Dropping the root frees the whole tree at once, by reference count alone.
@@ -44,15 +29,16 @@ class TreeNode:
     and that child is a root. Hold `node.anchored()` where a part must keep the whole tree.
 
     A node has one parent at most; giving it another moves it, in a single step that other threads see whole: it is never in two places nor
-    in none. A change that would close a circle raises ValueError and changes nothing. All trees share one lock for their changes, which is
-    held for the time that it takes to find a child among its siblings and a node among its ancestors, and no longer; no code of a node runs
-    meanwhile. Reading takes no lock but for `root`, `path`, `ancestors()` and `depth`. A forked child may go on with the trees it inherits.
+    in none. A change that would close a circle raises ValueError and changes nothing. It takes the time to find a child among its siblings,
+    and a node with children among its ancestors; no code of a node runs meanwhile, and other changes wait for so long. A forked child may go
+    on with the trees it inherits.
 
     `copy.copy` gives a node of its own, without parent and children; `copy.deepcopy` and pickling give the node and all below it, without
     what is above, and link the copies to each other.
 
     A class with `__slots__` can be weakly referenced without saying so, and needs no `__dict__`. If its nodes have attributes that refer to
-    nodes above them, declare one slot more, `_safemem_tree`, which lets the garbage collector find such circles.
+    nodes above them, declare one slot more, `_safemem_tree`, which lets the garbage collector find such circles on the pure core, and on the
+    compiled one where TreeNode is not the first base.
 
     >>> class Folder(TreeNode):
     ...     def __init__(self, name):
@@ -82,9 +68,10 @@ class TreeNode:
     _safemem_tree: ClassVar[Any] = False  # the record; None where there is a place for it, False where there is none
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
         if cls._safemem_tree is None or cls._safemem_tree is False:  # else a slot of that name
             cls._safemem_tree = None if cls.__dictoffset__ else False
+        make_room(cls)  # before anybody can make a node
+        super().__init_subclass__(**kwargs)
 
     # -- above ------------------------------------------------------------------------------------------------------------------------------
 
@@ -101,12 +88,7 @@ class TreeNode:
 
     @parent.setter
     def parent(self, parent: Self | None) -> None:
-        if parent is None:
-            leave(self)
-            return
-        _check_node("parent", parent, " or None")
-        if parent_of(self) is not parent:
-            adopt(parent, self)
+        set_parent(self, parent)
 
     @property
     def root(self) -> Self:
@@ -179,54 +161,18 @@ class TreeNode:
 
     # -- changes ----------------------------------------------------------------------------------------------------------------------------
 
-    def append(self, child: TreeNode) -> None:
-        """Make a node the last child, wherever it was before.
-
-        ValueError if it is this node or one of its ancestors, TypeError if it is no node.
-        """
-        if not isinstance(child, TreeNode):  # pyright: ignore[reportUnnecessaryIsInstance]
-            _refuse("child", child)
-        # The short way for a node that never had a parent nor a child. It takes no lock: `kin` says why the last steps need none.
-        try:
-            home: Any = self._safemem_tree
-            if child._safemem_tree is None and home and home() is self:
-                if home.children is none:
-                    here = ref(self)
-                    made: list[Any] = []
-                    if home.children is none:  # still
-                        home.here = here
-                        home.children = made
-                siblings = home.children
-                new = Kin(child)
-                new.children = none
-                new.parent = None
-                only = [child]
-                if child._safemem_tree is None:  # still: no other thread was quicker, nor a finaliser that ran just now
-                    write(child, "_safemem_tree", new)
-                    if new.parent is None and new.children is none:  # type: ignore[redundant-expr] # still
-                        structure.changes += 1
-                        siblings += only
-                        new.parent = home.here
-                        return
-            elif child._safemem_tree is False and append_homeless(self, child):
-                return
-        except (AttributeError, TypeError):  # an empty slot, or one that cannot be weakly referenced
-            pass
-        adopt(self, child)
-
-    if GIL_DISABLED and not TYPE_CHECKING:
+    if TYPE_CHECKING:
 
         def append(self, child: TreeNode) -> None:
             """Make a node the last child, wherever it was before.
 
             ValueError if it is this node or one of its ancestors, TypeError if it is no node.
             """
-            _check_node("child", child)
-            adopt(self, child)
 
     def extend(self, children: Iterable[TreeNode]) -> None:
-        """Make nodes the last children, one after the other; what must not be a child is found before any of them moves.
+        """Make nodes the last children, in this order; what must not be a child is found before any of them moves.
 
+        Takes time in proportion to the number of nodes and of their siblings; the pure core is slower where many leave another parent.
         Children of this node move too, so `node.extend(sorted(node.children, key=...))` sorts them.
 
         >>> top, first, second = TreeNode(), TreeNode(), TreeNode()
@@ -235,15 +181,7 @@ class TreeNode:
         >>> top.children == (second, first)
         True
         """
-        new = [*children]
-        for child in new:
-            _check_node("child", child)
-        if len(set(map(id, new))) < len(new):
-            msg = f"a node can be a child only once, got one twice among {len(new)} children"
-            raise ValueError(msg)
-        refuse_circles(self, new)
-        for child in new:
-            TreeNode.append(self, child)
+        adopt_all(self, children)
 
     def insert(self, index: SupportsIndex, child: TreeNode) -> None:
         """Make a node a child at a place, wherever it was before; the index counts the other children, and means what it means to a list."""
@@ -301,23 +239,20 @@ class TreeNode:
         return copies.deep(self, memo)  # type: ignore[no-any-return]
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> Any:
-        kin = find_kin(self)
-        if kin is None or not kin.children:
-            return copies.bare(self, protocol)
-        return copies.with_all_below(self, kin)
+        return copies.with_all_below(self) if children_of(self) else copies.bare(self, protocol)
+
+    if NATIVE and not TYPE_CHECKING:  # straight into the core
+        parent = property(parent_of, set_parent, doc=parent.__doc__)
+        children = property(children_of, doc=children.__doc__)
 
 
+make_room(TreeNode)
 copies.base = TreeNode
 
 
-def _check_node(name: str, node: object, other: str = "") -> None:
+def _check_node(name: str, node: object) -> None:
     if not isinstance(node, TreeNode):
-        _refuse(name, node, other)
-
-
-def _refuse(name: str, node: object, other: str = "") -> NoReturn:
-    msg = f"{name} must be a TreeNode{other}, got {node!r}"
-    raise TypeError(msg)
+        no_node(name, node)
 
 
 def _not_a_child(node: object, child: object) -> ValueError:

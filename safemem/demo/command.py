@@ -13,7 +13,7 @@ from safemem.demo import ROWS, load_rows
 from safemem.demo.corpus import find_corpus
 from safemem.demo.progress import Progress
 from safemem.demo.report import as_json as to_json
-from safemem.demo.report import heading, row_of_table, summary
+from safemem.demo.report import audit_of, heading, row_of_table, summary
 from safemem.demo.runner import Outcome, check_usable, run_rows
 
 __all__ = ["run"]
@@ -48,6 +48,7 @@ def run(directory: str | None, names: Sequence[str] | None, *, everything: bool,
     if as_json:
         say_json(to_json(outcomes, corpus, seconds))
     else:
+        say(audit_of(outcomes, width))
         say(summary(outcomes, corpus, seconds, width))
     return not any(outcome.complaint for outcome in outcomes)
 

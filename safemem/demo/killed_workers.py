@@ -108,6 +108,7 @@ ROW = Row(
     usual=Way("SharedMemory(create=True)", lambda job: count_lines(job, "usual"), forget),
     safemem=Way("managed_shm(size)", lambda job: count_lines(job, "safemem"), forget),
     promise="no segment after its program was killed",
+    leaks=False,  # what stays behind is in shared memory, of processes that are dead
     excess=lambda left: more_than(0, left.facts.get(_LEFT, 0), _LEFT),
     headline=lambda left: f"{left.facts.get(_LEFT, 0):,} of {left.built:,} segments",
     look=look,

@@ -116,6 +116,7 @@ ROW = Row(
     usual=Way("open(), ..., close()", lambda job: compare_all(job, compare_usual), forget),
     safemem=Way("with ResourceScope()", lambda job: compare_all(job, compare_safemem), forget),
     promise="no descriptor after the comparison",
+    leaks=False,  # the findings are to be kept; it is the files behind them that must be closed
     excess=lambda left: more_than(0, held(left.facts), _OPEN),
     headline=lambda left: f"{held(left.facts):,} of {left.built:,} open",
     look=look,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +11,7 @@ from safemem.demo.corpus import Corpus
 from safemem.demo.row import Way
 from safemem.demo.runner import Measured, Outcome
 
-__all__ = ["as_json", "heading", "row_of_table", "size_in_words", "summary"]
+__all__ = ["as_json", "audit_of", "heading", "row_of_table", "size_in_words", "summary"]
 
 _FULL = 79
 
@@ -58,6 +59,30 @@ def row_of_table(number: int, outcome: Outcome, width: int) -> str:
     word, text = _verdict(outcome)
     lines.append(_wrap(f"{word:<8}{text}", width, 3, 11) if width >= _FULL else _wrap(f"{word} {text}", width, 3, 5))
     return "\n".join(lines)
+
+
+def audit_of(outcomes: list[Outcome], width: int) -> str:
+    """Say what the audit found: of the usual ways which row's leak, who holds it and what mends it; of safemem's, that there is none."""
+    lines = ["", _wrap("the audit of the usual ways: who holds what stayed behind", width)]
+    for number, outcome in enumerate(outcomes, 1):
+        for leak in outcome.usual.report.failures:
+            lines.append(_wrap(f"{number}. {leak.kind}: {leak.what}", width, 0, 3))
+            if leak.holder:
+                lines += _path(leak.holder, width)
+            lines.append(_wrap(f"mend it: {leak.fix}", width, 3, 5))
+        if not outcome.row.leaks:
+            lines.append(_wrap(f"{number}. nothing stays behind: it is work done again and again", width, 0, 3))
+    dirty = [outcome.row.title for outcome in outcomes if not outcome.safemem.report.ok]
+    lines.append(_wrap(f"the audit of the ways with safemem: {'leaks: ' + ', '.join(dirty) if dirty else 'no leaks'}", width))
+    return "\n".join(lines)
+
+
+def _path(holder: str, width: int) -> list[str]:
+    """Wrap a long path where a step of it begins."""
+    marked = re.sub(r"(?<=[^ ])(?=[.\[/])", " ", f"held by {holder}".replace(" ", "\xa0"))
+    return [
+        re.sub(r"(?<=[^ ]) ", "", line).replace("\xa0", " ") for line in _wrap(marked.replace("\xa0->", " \xa0->"), width, 3, 5).split("\n")
+    ]
 
 
 def summary(outcomes: list[Outcome], corpus: Corpus, seconds: float, width: int) -> str:
@@ -137,4 +162,5 @@ def _way_as_json(way: Way, measured: Measured) -> dict[str, Any]:
         "bytes": left.bytes,
         "facts": dict(left.facts),
         "seconds": measured.seconds,
+        "leaks": [leak.as_dict() for leak in measured.report.leaks],
     }

@@ -73,6 +73,7 @@ class Row:
         promise: what the safemem side may leave behind, in words.
         excess: what it left behind beyond that, in words; "" if nothing.
         headline: words for the column "still held", where "LIVE of BUILT UNIT" does not say it.
+        leaks: whether something stays behind, for the audit at the end to name; False if the trouble is another.
         look: finds numbers that a count of objects does not tell (files, threads, segments), after work, drop and collection; "bytes outside" of
             the process, if it is one of them, are added to the bytes that are shown.
     """
@@ -87,6 +88,7 @@ class Row:
     excess: Callable[[Left], str]
     headline: Callable[[Left], str] | None = None
     look: Callable[[], Mapping[str, int | float]] = dict[str, int | float]
+    leaks: bool = True
 
     def held(self, left: Left) -> str:
         """Say what stayed behind, in a few words."""

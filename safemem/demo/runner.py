@@ -7,13 +7,15 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
+from safemem.demo.audited import audit
 from safemem.demo.corpus import BadInputError, Corpus
 from safemem.demo.crossref import parse
 from safemem.demo.measure import Counted, built, start_count, survivors, weigh
 from safemem.demo.row import Answer, Job, Left, Row, Way
+from safemem.leaks.report import LeakReport
 
 __all__ = ["Measured", "Outcome", "check_usable", "run_rows"]
 
@@ -25,6 +27,7 @@ class Measured:
     answer: Answer
     seconds: float
     left: Left
+    report: LeakReport = field(default_factory=LeakReport)  # what the audit says about what was left
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Outcome:
         """Why this row failed, or ""."""
         if self.usual.answer != self.safemem.answer:
             return "the two ways gave different answers (did the files change meanwhile?)"
-        return self.row.excess(self.safemem.left)
+        leaks = self.safemem.report.failures
+        return self.row.excess(self.safemem.left) or (f"the audit found {leaks[0].what} held by {leaks[0].holder}" if leaks else "")
 
 
 def run_rows(rows: Iterable[Row], corpus: Corpus, show: Callable[[str, float], None]) -> Iterator[Outcome]:
@@ -74,7 +78,8 @@ def measure(row: Row, way: Way, corpus: Corpus, show: Callable[[float], None]) -
         known = {id(corpus), *map(id, left)}
         size = sum(weigh(obj, known) for obj in left)
         facts = {**facts, **row.look()}
-        return Measured(answer, seconds, Left(live, built(row.counts), size + int(facts.get("bytes outside", 0)), facts))
+        found = Left(live, built(row.counts), size + int(facts.get("bytes outside", 0)), facts)
+        return Measured(answer, seconds, found, audit(row, way, left, corpus) if row.leaks else LeakReport(title=row.name))
     finally:
         left.clear()
         way.forget()

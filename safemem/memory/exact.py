@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from safemem.memory.kinds import LEAVES, QUIET, SHARED, plan_of
 
-__all__ = ["measure", "of_leaves"]
+__all__ = ["ONE_DIGIT", "ONE_DIGIT_PADDING", "measure", "of_leaves"]
 
 _STEP: Final = 4096
-_ONE_DIGIT: Final = getsizeof(1)
+ONE_DIGIT: Final = getsizeof(1)
+ONE_DIGIT_PADDING: Final = -ONE_DIGIT % 8
 
 
 def measure(obj: Any) -> int:
@@ -62,4 +63,4 @@ def of_leaves(leaves: list[Any]) -> int:
     `sys.getsizeof` says 28 bytes for an int of one digit, and the interpreter allocates the size of its struct, which is a multiple of eight.
     """
     sizes = [*map(getsizeof, leaves)]
-    return sum(sizes) + -_ONE_DIGIT % 8 * sizes.count(_ONE_DIGIT)
+    return sum(sizes) + ONE_DIGIT_PADDING * sizes.count(ONE_DIGIT)

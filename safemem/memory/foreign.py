@@ -36,6 +36,7 @@ PROGRAM: Final[dict[str, bool]] = dict.fromkeys(
     True,
 )
 
+_FRAME: Final = 2000  # about what a data frame takes without its columns and labels
 _FEW: Final = 32  # so many parts of a table are looked at one by one
 
 
@@ -54,6 +55,15 @@ def _look_into_ndarray(obj: Any, room: int) -> Found:
     if entries <= room:
         return size, [*found, *flat.tolist()], ()
     return size, found, [(entries / room, draw(lambda piece: flat[piece].tolist(), entries, room))]
+
+
+def _look_into_frame(obj: Any, room: int) -> Found:
+    """Look at the columns and the labels, past the many small objects between, unless there is room for everything."""
+    manager: Any = getattr(obj, "_mgr", None)
+    blocks = getattr(manager, "blocks", None)
+    if room == sys.maxsize or blocks is None:
+        return object.__sizeof__(obj), gc.get_referents(obj), ()
+    return _FRAME, [*(block.values for block in blocks), *manager.axes], ()
 
 
 def _blocks_of_arrow(obj: Any, room: int) -> Blocks:
@@ -110,6 +120,8 @@ FOREIGN: Final[dict[str, tuple[Look | None, Callable[[Any, int], Blocks] | None]
     "PIL.Image.Image": (None, _blocks_of_image),
     "_ctypes._CData": (None, _blocks_of_ctypes),
     "numpy.ndarray": (_look_into_ndarray, None),
+    "pandas.DataFrame": (_look_into_frame, None),
+    "pandas.Series": (_look_into_frame, None),
     "polars.DataFrame": (None, _blocks_of_polars),
     "polars.Series": (None, _blocks_of_polars),
     "pyarrow.Array": (None, _blocks_of_arrow),

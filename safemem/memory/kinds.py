@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from safemem._graph import class_of, mro_of, namespace_of
 from safemem.memory import registry
 from safemem.memory.foreign import FOREIGN, PROGRAM
-from safemem.memory.looks import CONTAINERS, look_at_instance, look_into
+from safemem.memory.looks import CONTAINERS, look_at_instance, look_at_items, look_into
 from safemem.memory.registry import find_by_name, full_name, measure_of
 from safemem.memory.room import Room, has_array
 
@@ -135,7 +135,7 @@ def _make(cls: type) -> Plan:
             return Plan(size, look or whole, blocks=blocks)
         if id(base) in CONTAINERS:
             kind, look_into_kind = CONTAINERS[id(base)]
-            return Plan(size, partial(look_into_kind, kind, size, whole))
+            return Plan(size, partial(look_into_kind, kind, size, look_at_items if cls is kind else whole))
     return Plan(size, whole if _flags(cls) & _HAVE_GC else None)  # who has no traverse function refers to nothing
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Found: TypeAlias = tuple[int, list[Any], Samples]
     Look: TypeAlias = Callable[[Any, int], Found]
 
-__all__ = ["CONTAINERS", "draw", "look_at_instance", "look_into"]
+__all__ = ["CONTAINERS", "draw", "look_at_instance", "look_at_items", "look_into"]
 
 _ALL: Final[Samples] = ()
 _referents: Final = gc.get_referents
@@ -50,6 +50,16 @@ _ENTRY_UNSEEN: Final = 100
 def look_into(obj: Any, _room: int) -> Found:
     """Look at everything that an object refers to."""
     return getsizeof(obj), _referents(obj), _ALL
+
+
+def look_at_items(obj: Any, room: int) -> Found:
+    """Look at all that is in a container of the interpreter's own types; without a GIL, `gc.get_referents` would stop all threads for it."""
+    for _ in range(_TRIES):
+        try:
+            return getsizeof(obj), [*obj], _ALL
+        except RuntimeError:  # another thread has changed it meanwhile
+            continue
+    return look_into(obj, room)
 
 
 def look_at_instance(size: Callable[[Any], int], array: Room | None, obj: object, _room: int) -> Found:
@@ -110,7 +120,7 @@ def _look_into_dict(kind: Any, size: Callable[[Any], int], whole: Look, obj: Any
     if entries > room:
         views = [view(obj) for view in _VIEWS]
         return _sampled(own, entries, [_at_both_ends(each.__iter__, each.__reversed__, room // 2) for each in views])
-    if whole is look_into:
+    if whole is look_at_items:
         keys, values = [[*view(obj)] for view in _VIEWS]
         if is_split(obj):
             return own + prefix_of((own - _EMPTY) >> 3), values, _ALL

@@ -35,6 +35,7 @@ class _Layout(NamedTuple):
 
     keys: int  # where in a class the address of its keys stands
     dict: int  # where before an instance the address of its dict stands, if it has an array as well
+    at: Any = None  # what gives the number at an address, as its `value`
 
 
 _layout: _Layout | None = None
@@ -65,18 +66,15 @@ class Room:
         if not _IN_OBJECT and has_dict and (len(found) == 1 or is_split(last)):
             return 0
         layout = _layout or _find_layout()
-        length = self._settled or max(self._find(type(obj), layout.keys) or len(found) + 1, len(found))
+        length = self._settled or max(self._find(type(obj), layout) or len(found) + 1, len(found))
         total = prefix_of(length) + length * _POINTER
-        if layout.dict:
-            from ctypes import c_ssize_t
-
-            # A dict that uses the array is no referent of the instance.
-            if c_ssize_t.from_address(id(obj) + layout.dict).value not in {0, id(last)}:
-                total += _DICT
+        # A dict that uses the array is no referent of the instance.
+        if layout.dict and (address := layout.at(id(obj) + layout.dict).value) and address != id(last):
+            total += _DICT
         return total
 
-    def _find(self, cls: type, place: int) -> int:
-        usable, used = _counters(cls, place) if place else (0, 0)
+    def _find(self, cls: type, layout: _Layout) -> int:
+        usable, used = _counters(cls, layout.keys, layout.at) if layout.keys else (0, 0)
         if used and usable <= 1:
             self._settled = usable + used
         return usable + used
@@ -106,14 +104,12 @@ def _rounded(size: int) -> int:
 # -- the trial --------------------------------------------------------------------------------------------------------------------------------
 
 
-def _counters(cls: type, place: int) -> tuple[int, int]:
+def _counters(cls: type, place: int, at: Any) -> tuple[int, int]:
     """Return how many attributes the keys of a class have room for yet, and how many they have."""
-    from ctypes import c_ssize_t
-
-    keys = c_ssize_t.from_address(id(cls) + place).value
+    keys = at(id(cls) + place).value
     if not keys:
         return 0, 0
-    usable, used = c_ssize_t.from_address(keys + 16).value, c_ssize_t.from_address(keys + 24).value
+    usable, used = at(keys + 16).value, at(keys + 24).value
     return (usable, used) if 0 <= usable <= 30 and 0 <= used <= 30 else (0, 0)
 
 
@@ -134,20 +130,22 @@ def _try_layout() -> _Layout:
     """Find the address of a class's keys, which stands behind that of its qualified name, and prove it with instances whose length shows."""
     from ctypes import c_ssize_t
 
+    at = c_ssize_t.from_address
+
     class Trial:
         def __init__(self) -> None:
             self.first = self.second = None
 
     name = id(_qualname(Trial))
-    places = [place for place in range(0, _basicsize(type) - 8, 8) if c_ssize_t.from_address(id(Trial) + place).value == name]
+    places = [place for place in range(0, _basicsize(type) - 8, 8) if at(id(Trial) + place).value == name]
     if len(places) != 1:
         return _Layout(0, 0)
     found = set(_PLACES_OF_DICT)
     for _ in range(3):
         trial = Trial()
-        found = {place for place in found if c_ssize_t.from_address(id(trial) + place).value == 0}
+        found = {place for place in found if at(id(trial) + place).value == 0}
         length = (_dict_size(trial.__dict__) - _dict_size({})) // _POINTER
-        found = {place for place in found if c_ssize_t.from_address(id(trial) + place).value == id(trial.__dict__)}
-        if not 2 <= length == sum(_counters(Trial, places[0] + 8)):
+        found = {place for place in found if at(id(trial) + place).value == id(trial.__dict__)}
+        if not 2 <= length == sum(_counters(Trial, places[0] + 8, at)):
             return _Layout(0, 0)
-    return _Layout(places[0] + 8, found.pop() if _IN_OBJECT and found else 0)
+    return _Layout(places[0] + 8, found.pop() if _IN_OBJECT and found else 0, at)

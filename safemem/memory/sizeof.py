@@ -48,7 +48,7 @@ def _sizeof(obj: object, *, exact: bool = False) -> int:
 
     No code of what is measured is run, but a function registered for its type and the method `__safemem_size__` of its class, which return the
     size of the whole object, parts included; for the classes of an object the nearest of them in the order of inheritance is taken. Other threads may go on
-    changing the object; then the answer is of no particular moment.
+    changing the object; then the answer is of no particular moment. No lock is held, so there is nothing that a fork could leave locked.
 
     Args:
         obj: anything.

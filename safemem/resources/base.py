@@ -69,6 +69,11 @@ class Held:
         """Whether it is closed; in a forked child it is."""
         return not self._finalizer.alive
 
+    def _check_open(self) -> None:
+        if self.closed:
+            msg = f"{self!r} is closed"
+            raise ValueError(msg)
+
     def _end(self, ending: Ending) -> None:
         found = self._finalizer.detach()  # a single step: of many threads one finds something
         if found is not None:
@@ -98,6 +103,7 @@ class Resource(Held):
     __slots__ = ()
 
     def __enter__(self) -> Self:
+        self._check_open()
         return self
 
     async def __aenter__(self) -> Self:

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import stat
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, AnyStr, Final, Literal, Protocol, cast, overload
 
 from safemem._compat import override
@@ -81,7 +82,7 @@ class ManagedFile(Resource, IO[AnyStr]):
     def close(self) -> None:
         """Close the file; one that is to be replaced has its new content now. Closing it again does nothing.
 
-        An OSError says that the target is as it was before.
+        An OSError says that the target is as it was before; with `durable`, it may also say that the disk has not confirmed the new one.
         """
         super().close()
 
@@ -225,16 +226,24 @@ class _Replacing:
     def release(self, ending: Ending, /) -> None:
         """Publish the new content if all went well; in any case leave no descriptor and no name behind."""
         try:
-            if ending is Ending.CLOSED:
-                if self.file.closed:
-                    msg = f"what is written cannot replace {self.replacement.target!r}: the file within was closed on its own"
-                    raise ValueError(msg)
-                self.file.flush()
-                self.replacement.publish(durable=self.durable)
+            if ending is not Ending.CLOSED:
+                self.replacement.remove()
+                return
+            try:
+                self._publish()
+            finally:
+                with suppress(OSError):  # a name that stays is for the next writer, or a sweep, to remove
+                    self.replacement.remove()
         finally:
             _being_replaced.pop(id(self), None)
-            self.replacement.remove()
             self.raw.close()  # not the file: that would write its buffers, and could fail
+
+    def _publish(self) -> None:
+        if self.file.closed:
+            msg = f"what is written cannot replace {self.replacement.target!r}: the file within was closed on its own"
+            raise ValueError(msg)
+        self.file.flush()
+        self.replacement.publish(durable=self.durable)
 
 
 def _forget_in_child() -> None:
@@ -310,8 +319,8 @@ def managed_file(
     >>> os.remove(path)
     >>> os.rmdir(directory)  # nothing else was left there
 
-    * The new file has the old one's permissions, owner and group (as far as the user may give files away; set-user-id bits go if not) and extended
-      attributes. Symbolic links are followed and stay. Other hard links keep the old content. A file that may not be written is not replaced either.
+    * The new file has the old one's permissions, owner and group (as far as the user may give files away; if not, set-user-id bits go, and another
+      group may do what all may), access control list and other extended attributes. Symbolic links are followed and stay. Other hard links keep the old content. A file that may not be written is not replaced either.
     * It is written in the target's directory, which must be writable, and takes its room until then. Linux keeps it without a name: only a program
       that is killed in the very moment of replacing leaves something, `.<name>.<number>.safemem~`; elsewhere the whole time is such a moment.
       The next replacement of the same file removes it. A file in use is told from a left-over by a lock, not by its age.
@@ -330,7 +339,8 @@ def managed_file(
         buffering: As for `open()`.
 
     Raises:
-        OSError: As `open()` does. At the end: the target could not be replaced, and is as it was.
+        OSError: As `open()` does. At the end: the target could not be replaced, and is as it was. Or, with `durable` alone, it was, but the disk has
+            not confirmed that: a crash may bring the old one back.
         FileExistsError: With mode "x": there is such a file, now or at the end.
         ValueError: A mode that is none, or an option that does not go with it.
 
@@ -349,7 +359,8 @@ def managed_file(
         try:
             file = wrapped(raw, mode, buffering, None if text is None else (text, errors, newline))
         except BaseException:
-            replacement.remove()
+            with suppress(OSError):
+                replacement.remove()
             raw.close()
             raise
         held = _Replacing(file, replacement, durable)
@@ -399,6 +410,9 @@ def wrapped(raw: io.FileIO, mode: str, buffering: int, text: tuple[str, str | No
 
 def _start(name: str, *, exclusive: bool, required: bool) -> Replacement | None:
     """Begin to replace a file; return None if it is of a kind that cannot be replaced and need not be."""
+    if not os.path.basename(name) and not os.path.lexists(name):  # as open() has it
+        number = errno.EISDIR if name else errno.ENOENT
+        raise OSError(number, os.strerror(number), name)
     if exclusive:
         if os.path.lexists(name):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
@@ -414,5 +428,5 @@ def _start(name: str, *, exclusive: bool, required: bool) -> Replacement | None:
             raise OSError(errno.EINVAL, "atomic must not be true for what is no regular file", name)
         return None
     if old is not None and not os.access(name, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
-    return Replacement(os.path.realpath(name), exclusive=False)
+        os.close(os.open(name, os.O_WRONLY))  # says why not
+    return Replacement(os.path.realpath(name, strict=old is not None), exclusive=False)

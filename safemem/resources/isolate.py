@@ -18,6 +18,7 @@ if sys.platform != "win32":
     import select
 
 if TYPE_CHECKING:
+    import asyncio
     import subprocess
     from collections.abc import Callable
 
@@ -115,13 +116,18 @@ async def arun_isolated(
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        call.kill()
-        await asyncio.wait([running])
-        if not running.cancelled():
-            running.exception()  # seen: nobody is to be told that nobody asked
+        running.add_done_callback(_see)
+        if call.kill():  # else it still waits for a thread, and will find that it is not wanted
+            await asyncio.wait([running])
         raise
     finally:
         del running  # it holds the exception, whose traceback leads to this frame
+
+
+def _see(done: asyncio.Future[Any]) -> None:
+    """Look at an outcome: nobody is to be told that nobody asked for it."""
+    if not done.cancelled():
+        done.exception()
 
 
 run_isolated.__module__ = "safemem"
@@ -140,6 +146,7 @@ class _Call:
         self.timeout: float | None = timeout
         self.deadline: float | None = None
         self.order = self._order(func, args, kwargs)
+        self.begun = False
         self.killed = False
         self.lock = threading.Lock()
         self.process: subprocess.Popen[bytes] | None = None
@@ -163,6 +170,10 @@ class _Call:
 
     def run(self) -> Any:
         """Start the child, wait for its answer and its end, and return or raise what it says."""
+        with self.lock:
+            if self.killed:
+                raise self._died(None)
+            self.begun = True
         if self.timeout is not None:
             self.deadline = time.monotonic() + self.timeout
         with ExitStack() as held:
@@ -213,15 +224,15 @@ class _Call:
         poller = select.poll()
         poller.register(answers, select.POLLIN)
         with ExitStack() as held:
-            watched = hasattr(os, "pidfd_open")
-            if watched:
-                pidfd = os.pidfd_open(process.pid)
+            watch: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
+            if watch is not None:
+                pidfd = watch(process.pid)
                 held.callback(os.close, pidfd)
                 poller.register(pidfd, select.POLLIN)
             data = bytearray()
             while True:
                 left = self._left(process)
-                pause = left if watched else BLINK if left is None else min(left, BLINK)
+                pause = left if watch else BLINK if left is None else min(left, BLINK)
                 ready = [fd for fd, _ in poller.poll(None if pause is None else pause * 1000)]
                 if answers in ready:
                     chunk = os.read(answers, CHUNK)
@@ -253,12 +264,13 @@ class _Call:
             except subprocess.TimeoutExpired:
                 continue
 
-    def kill(self) -> None:
-        """End the child at once, or never start it."""
+    def kill(self) -> bool:
+        """End the child at once, or never start it; return whether run() has begun, and so has to be waited for."""
         with self.lock:
             self.killed = True
             if self.process is not None:
                 self.process.kill()
+            return self.begun
 
     def _died(self, code: int | None) -> IsolationError:
         if code is None or code >= 0:

@@ -7,8 +7,8 @@ A resource of ours has a name made by `new_name()`: `sm1_<uid>_<family>_<8 hex>`
 a name as well, a second hard link to the same inode, by which a sweep knows it for ours. The order of steps keeps that true at every moment: the
 lease name is made first and removed last.
 
-A lock belongs to the open file, which a forked child shares: never unlock or upgrade a descriptor, only close it; ask with a fresh one, as
-`reclaim()` does. Nothing here imports the rest of the package: the guardian, a process of its own, runs this file alone.
+A lock belongs to the open file, which a forked child shares: who may share one never unlocks or upgrades it, but closes it and asks with a fresh
+one, as `reclaim()` does; `reclaim_own()` is for those who surely do not. Nothing here imports the rest of the package: the guardian, a process of its own, runs this file alone.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ _CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | _OPEN
 _TRIES: Final = 100
 
 _family = (0, "")  # the process, and the digits of its names
+_prefix = (0, 0, "")  # the process, its user, and what its names begin with
 
 
 class LeaseName(NamedTuple):
@@ -93,7 +94,13 @@ def new_name(tail: str = "") -> str:
     >>> parse_name(new_name("-report.csv")) == LeaseName(os.geteuid(), family())
     True
     """
-    return f"sm1_{os.geteuid()}_{family()}_{os.urandom(4).hex()}{tail}"
+    global _prefix  # noqa: PLW0603 - as above
+    process, uid, prefix = _prefix
+    if process != os.getpid() or uid != os.geteuid():
+        process, uid = os.getpid(), os.geteuid()
+        prefix = f"sm1_{uid}_{family()}_"
+        _prefix = process, uid, prefix
+    return f"{prefix}{os.urandom(4).hex()}{tail}"
 
 
 def parse_name(name: str) -> LeaseName | None:

@@ -61,10 +61,11 @@ class managed(Held, Generic[T]):  # noqa: N801 - named like the functions that o
         super().__init__(what, _Closer(what, closer_of("obj", obj, close)).release)
 
     def __enter__(self) -> T:
+        self._check_open()
         return self.obj
 
     async def __aenter__(self) -> T:
-        return self.obj
+        return self.__enter__()
 
     @override
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

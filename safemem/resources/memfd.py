@@ -33,7 +33,7 @@ class _Descriptor:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.process = os.getpid()
-        self.place = place_of_caller()
+        self.place = place_of_caller(globals())
         self.ref: weakref.ref[Any] | None = None
 
 

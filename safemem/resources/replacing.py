@@ -71,10 +71,16 @@ class Replacement:
                 fd = _create(name)
             if fd is None:
                 continue
-            _share(fd)
-            if os.fstat(fd).st_nlink:
-                self.temporary = name
-                return fd
+            try:
+                _share(fd)
+                if os.fstat(fd).st_nlink:
+                    self.temporary = name
+                    return fd
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(name)
+                os.close(fd)
+                raise
             os.close(fd)  # a sweep came between the two steps
         raise AssertionError("unreachable")  # pragma: no cover - the names do not end
 
@@ -82,27 +88,37 @@ class Replacement:
         """Put the new file in the target's place, in one step for all who look; what was written must have left the buffers."""
         if not self.exclusive:
             _copy_metadata(self.target, self.fd)
-        if durable:
-            _sync(self.fd)
+        if not durable:
+            self._publish()
+            return
+        _sync(self.fd)
+        directory = _open_directory(os.path.dirname(self.target))  # before the point of no return
+        try:
+            self._publish()
+            if directory is not None:
+                os.fsync(directory)
+        finally:
+            if directory is not None:
+                os.close(directory)
+
+    def _publish(self) -> None:
         if self.temporary is not None:
             self._publish_named(self.temporary)
         elif not self._link(self.target):
             if self.exclusive:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.target)
             self._replace_by_nameless()
-        if durable:
-            _sync_directory(os.path.dirname(self.target))
 
     def _publish_named(self, temporary: str) -> None:
         if sys.platform == "win32" and self.close is not None:  # where nothing that is open can be renamed
             self.close()
         if self.exclusive:
-            os.link(temporary, self.target, follow_symlinks=False) if os.link in os.supports_follow_symlinks else os.link(
-                temporary, self.target
-            )
-            os.unlink(temporary)
-        else:
-            os.replace(temporary, self.target)
+            if os.link in os.supports_follow_symlinks:
+                os.link(temporary, self.target, follow_symlinks=False)
+            else:
+                os.link(temporary, self.target)
+            return  # the other name is removed at the end, as it would be without this one
+        os.replace(temporary, self.target)
         self.temporary = None
 
     def _replace_by_nameless(self) -> None:
@@ -123,10 +139,12 @@ class Replacement:
         return True
 
     def remove(self) -> None:
-        """Remove the name it has, if any."""
+        """Remove the name it has beside the target's, if any; before the descriptor is closed, as its lock says whose that name is."""
         temporary, self.temporary = self.temporary, None
         if temporary is not None:
-            with suppress(OSError):
+            if sys.platform == "win32" and self.close is not None:  # where nothing that is open can be removed
+                self.close()
+            with suppress(FileNotFoundError):  # with its directory
                 os.unlink(temporary)
 
 
@@ -225,36 +243,49 @@ def _copy_metadata(target: str, fd: int) -> None:
         old = os.stat(target)
     except FileNotFoundError:
         return
-    mode = stat.S_IMODE(old.st_mode)
     if sys.platform == "win32":
         return
+    mode = stat.S_IMODE(old.st_mode)
     new = os.fstat(fd)
-    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid) and not _give(fd, old.st_uid, old.st_gid):
-        mode &= ~(stat.S_ISUID | stat.S_ISGID)  # these speak of an owner that it does not have
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        _give(fd, old.st_uid, old.st_gid)
+        new = os.fstat(fd)
+        if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+            mode &= ~(stat.S_ISUID | stat.S_ISGID)  # these speak of an owner that it does not have
+        if new.st_gid != old.st_gid:  # what the old group may, this one need not: to it, it is one of the others
+            mode = mode & ~stat.S_IRWXG | (mode & stat.S_IRWXO) << 3
     os.fchmod(fd, mode)
     if sys.platform == "linux":
-        for name in _attributes(target):
+        _copy_attributes(target, fd)
+
+
+def _give(fd: int, uid: int, gid: int) -> None:
+    """Make a file belong to somebody, as far as that is allowed."""
+    if sys.platform != "win32":
+        try:
+            os.fchown(fd, uid, gid)
+        except OSError:
+            with suppress(OSError):
+                os.fchown(fd, -1, gid)
+
+
+def _copy_attributes(target: str, fd: int) -> None:
+    """Copy what may be copied, and take away what the target has not: an access control list that its directory gives to all new files."""
+    if sys.platform == "linux":
+        kept = _attributes(target)
+        for name in _attributes(fd):
+            if name not in kept:
+                with suppress(OSError):
+                    os.removexattr(fd, name)
+        for name in kept:
             with suppress(OSError):  # not every one may be set by everybody
                 os.setxattr(fd, name, os.getxattr(target, name))
 
 
-def _give(fd: int, uid: int, gid: int) -> bool:
-    """Make a file belong to somebody; return whether that was allowed, the group alone if not."""
-    if sys.platform == "win32":
-        return True
-    try:
-        os.fchown(fd, uid, gid)
-    except OSError:
-        with suppress(OSError):
-            os.fchown(fd, -1, gid)
-        return False
-    return True
-
-
-def _attributes(target: str) -> list[str]:
+def _attributes(file: str | int) -> list[str]:
     if sys.platform == "linux":
         with suppress(OSError):
-            return os.listxattr(target)
+            return os.listxattr(file)
     return []
 
 
@@ -267,11 +298,6 @@ def _sync(fd: int) -> None:
     os.fsync(fd)
 
 
-def _sync_directory(path: str) -> None:
-    if sys.platform == "win32":  # there a directory cannot be opened
-        return
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _open_directory(path: str) -> int | None:
+    """Open a directory to be synced; Windows has no such thing."""
+    return None if sys.platform == "win32" else os.open(path, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem.resources.lease import create_held, hold, link, names_of, parse_name, reclaim, reclaim_own
+from safemem.resources.limits import room
 
 if sys.platform != "win32":
     import fcntl
@@ -30,6 +31,7 @@ __all__ = ["Segment", "allocate", "attach", "create", "directory", "end", "live"
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
 _SAFE: Final = _CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV})
+_MUCH: Final = 1 << 20  # bytes, from which on limits are looked at
 _LINUX_LOCKS: Final = sys.platform == "linux"  # what `reclaim_own()` needs
 _LINUX: Final = "/dev/shm"  # noqa: S108 - where shm_open() has its files, so that others find ours
 
@@ -134,7 +136,14 @@ def _publish(segment: Segment, leased: str, name: str | None, policy: str) -> No
 
 
 def allocate(fd: int, size: int, where: str, *, prealloc: bool) -> None:
-    """Give a file its size; with `prealloc` also its memory, so that a full file system is an error here and not a SIGBUS later."""
+    """Give a file its size; with `prealloc` also its memory, so that a full file system is an error here and not a SIGBUS later.
+
+    Nor is a memory limit that certainly does not leave so much a SIGKILL later.
+    """
+    if prealloc and size >= _MUCH:
+        left = room()
+        if left is not None and size > left:
+            raise OSError(errno.ENOMEM, f"{where}: need {size} bytes, the memory limit of the control group leaves {max(0, left)}")
     try:
         if prealloc and hasattr(os, "posix_fallocate"):
             try:
@@ -149,9 +158,9 @@ def allocate(fd: int, size: int, where: str, *, prealloc: bool) -> None:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
         free = os.statvfs(fd)
-        room = f"{where}: need {size} bytes, {free.f_bavail * free.f_frsize} free"
+        needed = f"{where}: need {size} bytes, {free.f_bavail * free.f_frsize} free"
         advice = " (docker: --shm-size; Kubernetes: an emptyDir with medium: Memory there)" if where == _LINUX else ""
-        raise OSError(error.errno, room + advice) from None
+        raise OSError(error.errno, needed + advice) from None
 
 
 def map_file(fd: int, size: int, *, readonly: bool) -> mmap.mmap:
@@ -305,9 +314,13 @@ def remove(segment: Segment) -> None:
 def _remove_own_names(segment: Segment, fd: int) -> bool:
     """Remove the names that a segment was given; return whether the one that users know was among them."""
     name, leased = segment.name, segment.leased
-    if name == leased:  # random: nobody else has a file of that name
-        return _remove_names(segment, [name], checked=True)
-    return _remove_names(segment, [name, leased or ""], checked=os.fstat(fd).st_nlink == 2)  # both are still there
+    if name != leased:
+        return _remove_names(segment, [name, leased or ""], checked=os.fstat(fd).st_nlink == 2)  # both are still there
+    try:
+        os.unlink(f"{segment.where}/{name}")  # random: nobody else has a file of that name
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _remove_names(segment: Segment, names: list[str], *, checked: bool = False) -> bool:

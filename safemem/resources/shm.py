@@ -38,6 +38,7 @@ GUARDIAN: Final = ("auto", "off")
 _USUAL: Final = ("owner", "defer", "auto")  # policy, on_views, guardian
 _PRIVATE: Final = 0o600
 
+_own: Final = globals()
 _watching_forks = False
 
 
@@ -124,7 +125,7 @@ class ManagedSharedMemory(Mapped):
         try:
             self._hold_mapping(mapping, size)
             segment.ref = weakref.ref(self)
-            segment.place = place_of_caller()
+            segment.place = place_of_caller(_own, 3)
             self._finalizer = attach_finalizer(self, _let_go, segment)
         except BaseException:
             segments.end(segment)
@@ -212,8 +213,9 @@ def managed_shm(
         init: contents that the block has before anybody can attach: bytes or another buffer, or a function that is called with a view to fill.
         readonly: only map for reading; the system then needs no more than permission to read.
         mode: the permissions, less the umask.
-        prealloc: reserve the memory now, so that a full file system is an OSError here and not a SIGBUS at the first write. This does not
-            reserve anything against a memory limit, whose enforcement kills. False for sparse use.
+        prealloc: reserve the memory now, so that a full file system is an OSError here and not a SIGBUS at the first write. From 1 MiB on, so is
+            a size that the memory limit of the control group (a container's) does not leave; what others take at the same time may still
+            exceed that, and its enforcement kills. False for sparse use.
         on_views: at `close()` with views alive: "defer", or "raise" a BufferError after all is cleaned up.
         guardian: "auto", or "off" for no guardian process because of this block; `SAFEMEM_GUARDIAN=off` switches it off for all.
 

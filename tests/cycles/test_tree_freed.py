@@ -9,7 +9,7 @@ from helpers.collect import freed_by_count, no_cyclic_garbage
 from helpers.nodes import FROZEN, KINDS, Closing, Plain, Slotted, WithPlace, bush, chain, names
 
 from safemem import Disposable, Signal, TreeNode, cached, cached_property, finalize, weak_callback
-from safemem.cycles.kin import homeless
+from safemem.core._kin import homeless
 
 MANY = 100_000
 

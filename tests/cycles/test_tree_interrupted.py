@@ -7,9 +7,11 @@ from helpers.interject import Striker
 from helpers.nodes import Mixed, Plain, Slotted, WithPlace, names
 from helpers.threads import run_threads
 
-from safemem.cycles import kin, tree
+from safemem import core
+from safemem.core import _kin, _tree
+from safemem.cycles import tree
 
-FILES = {kin.__file__, tree.__file__}
+FILES = {_kin.__file__, _tree.__file__, tree.__file__}
 
 
 class Scene:
@@ -56,12 +58,16 @@ OTHERS = {
     "clear": lambda scene: (scene.left.clear(), scene.left.append(scene.new)),
 }
 
+FEWEST = 0 if core.NATIVE else 2  # places: there are none within a step of the compiled core, and some changes are one step
+
 every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 every_kind = pytest.mark.parametrize("kind", [Plain, Slotted, WithPlace, Mixed])
 
 
 def at_every_place(kind, change, strike):
     """Do the change once for each place where something may come between, and that there; return how many there were."""
+    scene = Scene(kind)
+    Striker(1000, strike, files=FILES).run(lambda: change(scene))  # CPython 3.12 tells of instructions from the second time on
     for at in range(1000):
         scene = Scene(kind)
         striker = Striker(at, lambda scene=scene: strike(scene), files=FILES)
@@ -85,7 +91,7 @@ def test_interrupts(kind, change):
     def strike(_scene):
         raise KeyboardInterrupt
 
-    assert at_every_place(kind, change, strike) > 1
+    assert at_every_place(kind, change, strike) >= FEWEST
 
 
 @pytest.mark.parametrize(
@@ -107,4 +113,4 @@ def test_changes_in_between(kind, change, other):
         except ValueError:
             pass  # a circle
 
-    assert at_every_place(kind, change, strike) > 1
+    assert at_every_place(kind, change, strike) >= FEWEST

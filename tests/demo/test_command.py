@@ -13,7 +13,7 @@ from safemem.demo import ROWS, crossref, growing_dict, load_rows
 from safemem.demo.corpus import Corpus
 from safemem.demo.crossref import Module
 
-WAY = {"write": str, "live": int, "built": int, "bytes": int, "facts": dict, "seconds": float}
+WAY = {"write": str, "live": int, "built": int, "bytes": int, "facts": dict, "seconds": float, "leaks": list}
 ROW = {
     "name": str,
     "title": str,

@@ -104,7 +104,7 @@ def test_json():
         "seconds": 22.5,
         "ok": False,
     }
-    assert row.pop("safemem") == {"write": "LRUCache(32)", "live": 33, "built": 934, "bytes": 5, "facts": {}, "seconds": 5.5}
+    assert row.pop("safemem") == {"write": "LRUCache(32)", "live": 33, "built": 934, "bytes": 5, "facts": {}, "seconds": 5.5, "leaks": []}
     assert row.pop("usual")["live"] == 734
     assert row == {
         "name": ROWS[0],

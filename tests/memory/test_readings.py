@@ -11,8 +11,10 @@ from helpers.forks import forks, in_child
 from helpers.isolate import assert_clean, run_code
 
 import safemem
+from safemem._compat import GIL_DISABLED
 from safemem.memory.readings import anonymous, memory_info, trim
 
+freed_at_once = pytest.mark.skipif(GIL_DISABLED, reason="without a GIL, Python's own allocator keeps what is freed")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells all of it")
 MB = 1 << 20
 
@@ -38,6 +40,7 @@ def test_all_of_it():
 
 
 @linux
+@freed_at_once
 def test_what_is_allocated():
     """50 MB more in rss, anon, uss and peak, and gone again in all but the peak."""
     before, during, after = run("""
@@ -78,6 +81,7 @@ print(json.dumps([after.rss - before.rss, after.anon - before.anon, after.shared
 
 
 @linux
+@freed_at_once
 def test_trim():
     """What lies free in the middle of the heap is given back and told; a second time there is nothing."""
     free, returned, again, fell, free_after = run("""

@@ -1,4 +1,4 @@
-"""All that can be seen of the caches and of decorated functions is the same with both cores."""
+"""All that can be seen of the caches, of decorated functions and of trees is the same with both cores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from helpers.isolate import assert_clean, run_script
 
 SCRIPTS = Path(__file__).parent / "scripts"
-pytestmark = pytest.mark.parametrize("script", ["transcript.py", "transcript_calls.py"])
+pytestmark = pytest.mark.parametrize("script", ["transcript.py", "transcript_calls.py", "transcript_trees.py"])
 
 
 def transcript(script: str, core: str, *arguments: str) -> str:

@@ -61,6 +61,7 @@ def run(directory: Path, way: str, off: str) -> tuple[list[str], str]:
         (first,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
         os.kill(int(first), signal.SIGKILL)
     errors = process.communicate(timeout=60)[1]
+    assert log.exists(), (process.returncode, errors)
     (line,) = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     assert line["pid"] == 1
     return line["made"], errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import mmap
@@ -38,7 +39,30 @@ OPERATIONS = {
     "create filled, for reading": lambda place: managed_shm(init=b"abc", readonly=True).close(),
     "create kept": lambda place: unlinked(managed_shm(10, policy="keep")),
     "attach": lambda place: managed_shm(name="there", attach=True).close(),
+    "attach and be the last": lambda place: last_out(),
+    "close with a view": lambda place: viewed(),
+    "close after a fork": lambda place: forked(),
 }
+
+
+def last_out() -> None:
+    """Attach, and stay longer than the creator."""
+    with contextlib.ExitStack() as stack:
+        with managed_shm(10, name="x", policy="last"):
+            stack.enter_context(managed_shm(name="x", attach=True))
+
+
+def viewed() -> None:
+    """Close under a view, which keeps the open file."""
+    with managed_shm(10, policy="last") as shm:
+        view = shm.buf[:]
+    assert len(view) == 10
+
+
+def forked() -> None:
+    """Close what has a second lease."""
+    with managed_shm(10, policy="last"):
+        segment.prepare_fork()
 
 
 def orphan(place: str) -> None:
@@ -68,6 +92,7 @@ def test_one_call_fails(tmp_path, monkeypatch, operation, module, name):
     monkeypatch.setattr(segment, "directory", lambda: place)
     real = getattr(module, name)
     there = managed_shm(10, name="there")
+    segment.prepare_fork()  # else one operation would do something about this one, too
     live = set(segment.live)
     expected = sorted(os.listdir(place))
     number = 0

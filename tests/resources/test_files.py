@@ -1,56 +1,22 @@
-"""managed_file: replaced whole or not at all, in whatever way it ends."""
+"""managed_file: replaced whole or not at all."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import io
 import json
 import os
-import stat
 import sys
 import warnings
-from pathlib import Path
 
 import pytest
 from helpers.collect import no_cyclic_garbage
-from helpers.forks import forks, in_child
-from helpers.isolate import assert_clean, run_code
+from helpers.files import alone, descriptors
 from helpers.recorder import unraisable
 from helpers.threads import run_threads
 
 from safemem.resources.files import managed_file
-from safemem.resources.replacing import reclaim, sweep_directory
-
-posix = pytest.mark.skipif(os.name != "posix", reason="about what POSIX systems keep of a file")
-xattrs = pytest.mark.skipif(not hasattr(os, "setxattr"), reason="this system has no extended attributes")
-
-
-@pytest.fixture(params=["nameless", "named"])
-def how(request, monkeypatch):
-    """With files that have no name, and as on a system that knows no such thing."""
-    if request.param == "named":
-        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    return request.param
-
-
-@pytest.fixture
-def target(tmp_path):
-    """A file with an old content, alone in its directory."""
-    path = tmp_path / "target"
-    path.write_text("old")
-    return path
-
-
-def descriptors() -> int:
-    """How many descriptors this process has."""
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-
-
-def alone(path: Path) -> bool:
-    """Whether nothing else lies in the file's directory."""
-    return os.listdir(path.parent) == [path.name]
 
 
 def test_clean_end_replaces(target, how):
@@ -135,115 +101,6 @@ def test_methods_keep_the_file(target):
         gc.collect()
 
 
-@pytest.mark.parametrize("end", ["pass", "raise KeyError", "os._exit(0)", "os.kill(os.getpid(), 9)"])
-@pytest.mark.parametrize("nameless", [True, False])
-def test_exit_discards(target, end, nameless):
-    """However the program ends with the file open, the target is as it was, and a sweep leaves nothing else."""
-    run_code(
-        f"import os, sys\nif not {nameless}: vars(os).pop('O_TMPFILE', None)\n"
-        "from safemem.resources.files import managed_file\n"
-        f"f = managed_file({str(target)!r}, 'w'); f.write('x' * 100_000)\n{end}"
-    )
-    assert target.read_text() == "old"
-    assert alone(target) or not nameless or not hasattr(os, "O_TMPFILE")
-    sweep_directory(target.parent)
-    assert alone(target)
-
-
-def test_exit_says_nothing(target):
-    """An orderly program end with a file open is silent, like that of any file."""
-    done = run_code(f"from safemem.resources.files import managed_file\nf = managed_file({str(target)!r}, 'w')", "-W", "error")
-    assert_clean(done)
-
-
-def test_plain_file_is_kept_at_exit(target):
-    """What is appended and still open at exit is written."""
-    assert_clean(run_code(f"from safemem.resources.files import managed_file\nf = managed_file({str(target)!r}, 'a')\nf.write('er')"))
-    assert target.read_text() == "older"
-
-
-KILLS = """
-import os, random, signal, sys, time
-if sys.argv[1] == "named": vars(os).pop("O_TMPFILE", None)
-from safemem.resources.files import managed_file
-target, size = sys.argv[2], 300_000
-def write_for_ever():
-    number = 0
-    while True:
-        number += 1
-        with managed_file(target, "wb") as file:
-            for _ in range(10):
-                file.write(bytes([97 + number % 26]) * (size // 10))
-left = []
-for _ in range(60):
-    child = os.fork()
-    if child == 0:
-        write_for_ever()
-    time.sleep(random.uniform(0.002, 0.02))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    content = open(target, "rb").read()
-    assert content == b"old" or (len(content) == size and content == content[:1] * size), (len(content), set(content))
-    left.append(len(os.listdir(os.path.dirname(target))) - 1)
-assert content != b"old"
-assert max(left) <= 1, left  # each writer clears away what the one before left
-"""
-
-
-@forks
-def test_random_kills(target, how, tmp_path):
-    """However often the writer is killed the target is whole, and at most one left-over lies there, which a sweep removes."""
-    script = tmp_path.parent / f"kills_{how}.py"
-    script.write_text(KILLS)
-    done = run_code(f"import sys; sys.argv = ['', {how!r}, {str(target)!r}]; exec(open({str(script)!r}).read())")
-    script.unlink()
-    assert_clean(done)
-    sweep_directory(tmp_path)
-    assert alone(target)
-
-
-def test_sweep_leaves_what_is_in_use(target, monkeypatch):
-    """A temporary that somebody writes is no left-over; one that nobody writes is."""
-    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    (target.parent / ".other.3.safemem~").write_text("left")
-    (target.parent / ".notes.safemem~").write_text("somebody else's")
-    with managed_file(target, "w") as file:
-        file.write("new")
-        assert sweep_directory(target.parent, dry_run=True) == [target.parent / ".other.3.safemem~"]
-        assert sweep_directory(target.parent) == [target.parent / ".other.3.safemem~"]
-        assert sweep_directory(target.parent) == []
-    assert target.read_text() == "new"
-    assert sorted(os.listdir(target.parent)) == [".notes.safemem~", "target"]
-
-
-@posix
-def test_sweep_follows_no_link(target):
-    """What only looks like a left-over is not touched."""
-    link, directory = target.parent / ".target.0.safemem~", target.parent / ".target.1.safemem~"
-    link.symlink_to(target)
-    directory.mkdir()
-    assert sweep_directory(target.parent) == []
-    assert link.is_symlink()
-    assert directory.is_dir()
-    with managed_file(target, "w") as file:
-        file.write("new")
-    assert target.read_text() == "new"
-
-
-def test_next_writer_removes_what_a_killed_one_left(target, how):
-    """No sweep is needed for a file that is written again."""
-    left = target.parent / ".target.0.safemem~"
-    left.write_text("left")
-    with managed_file(target, "w") as file:
-        file.write("new")
-    assert alone(target)
-
-
-def test_reclaim_of_nothing(tmp_path):
-    """What is gone counts as removed."""
-    assert reclaim(str(tmp_path / "gone"))
-
-
 def test_long_names(tmp_path, how):
     """A name as long as a name may be can be replaced."""
     target = tmp_path / ("n" * 255)
@@ -253,63 +110,6 @@ def test_long_names(tmp_path, how):
             assert how == "nameless" or [len(name) for name in os.listdir(tmp_path) if name != target.name] == [255]
     assert target.read_text() == "two"
     assert alone(target)
-
-
-@posix
-def test_permissions_are_kept(target, how):
-    """The new file has the old one's mode; a new one has what the umask leaves."""
-    target.chmod(0o640)
-    with managed_file(target, "w"):
-        pass
-    assert stat.S_IMODE(target.stat().st_mode) == 0o640
-    before = os.umask(0o027)
-    try:
-        with managed_file(target.parent / "fresh", "w"):
-            pass
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((target.parent / "fresh").stat().st_mode) == 0o640
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
-def test_owner_is_kept(target, how):
-    """The new file belongs to whom the old one belonged, set-user-id bit included."""
-    os.chown(target, 12345, 23456)
-    target.chmod(0o4755)
-    with managed_file(target, "w"):
-        pass
-    found = target.stat()
-    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (12345, 23456, 0o4755)
-
-
-@xattrs
-def test_extended_attributes_are_kept(target, how):
-    """What is noted about a file stays with its name."""
-    try:
-        os.setxattr(target, "user.note", b"mine")
-    except OSError as error:
-        pytest.skip(f"not on this file system: {error}")
-    with managed_file(target, "w"):
-        pass
-    assert os.getxattr(target, "user.note") == b"mine"
-
-
-@posix
-def test_links_are_followed(target, how):
-    """A symbolic link stays one, and what it leads to is replaced; one that leads nowhere gets its target."""
-    (target.parent / "deep").mkdir()
-    link, dangling = target.parent / "deep" / "link", target.parent / "dangling"
-    link.symlink_to("../target")
-    dangling.symlink_to("deep/new")
-    for path, real in ((link, target), (dangling, target.parent / "deep" / "new")):
-        with managed_file(path, "w") as file:
-            file.write("new")
-        assert path.is_symlink()
-        assert real.read_text() == "new"
-    dangling.unlink()
-    dangling.symlink_to("dangling")
-    with pytest.raises(OSError, match="symbolic links"):
-        managed_file(dangling, "w")
 
 
 def test_exclusive(tmp_path, how):
@@ -326,14 +126,6 @@ def test_exclusive(tmp_path, how):
         target.write_text("faster")
     assert target.read_text() == "faster"
     assert alone(target)
-
-
-@posix
-def test_exclusive_takes_a_link_for_a_file(tmp_path):
-    """As with open(), a link that leads nowhere is something that exists."""
-    (tmp_path / "link").symlink_to("nowhere")
-    with pytest.raises(FileExistsError):
-        managed_file(tmp_path / "link", "x")
 
 
 def test_text_and_binary(target):
@@ -404,34 +196,6 @@ def test_atomic_update_mode(target):
     assert target.read_text() == "new"
 
 
-def test_durable_syncs_file_and_directory(target, how, monkeypatch):
-    """With durable=True the content is on the disk before it takes the target's place, and the directory after it."""
-    synced = []
-    real = os.fsync
-
-    def fsync(fd):
-        synced.append((stat.S_ISDIR(os.fstat(fd).st_mode), target.read_text()))
-        real(fd)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    with managed_file(target, "w", durable=True) as file:
-        file.write("new")
-    assert synced == [(False, "old"), (True, "new")]
-
-
-@posix
-def test_what_is_no_regular_file(tmp_path):
-    """A device or a pipe is opened plainly; asked to replace it, or a directory, there is an error."""
-    with managed_file("/dev/null", "w") as file:
-        file.write("gone")
-        assert not file.atomic
-    with pytest.raises(OSError, match="no regular file"):
-        managed_file("/dev/null", "w", atomic=True)
-    with pytest.raises(IsADirectoryError):
-        managed_file(tmp_path, "w")
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
-
-
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
@@ -469,100 +233,6 @@ def test_bytes_and_relative_paths(target, monkeypatch):
     with managed_file(b"target", "w") as file:
         monkeypatch.chdir("/")
         file.write("new")
-    assert target.read_text() == "new"
-
-
-STEPS = ["flush", "fstat", "fchmod", "fsync", "link", "replace"]
-
-
-@posix
-@pytest.mark.parametrize("step", STEPS)
-def test_a_step_that_fails(target, how, monkeypatch, step):
-    """Whichever step of the end fails, its error is reported, the target is as it was, and nothing is left."""
-    before = descriptors()
-    target.chmod(0o600)
-    file = managed_file(target, "wb", durable=True)
-    file.write(b"new")
-
-    def fail(*_args, **_options):
-        raise OSError(errno.ENOSPC, "full", "made to fail")
-
-    if step == "flush":
-        monkeypatch.setattr(type(file), "flush", fail)
-        file._finalizer.peek()[2][2].__self__.file = type("Full", (), {"closed": False, "flush": fail})()
-    else:
-        monkeypatch.setattr(os, step, fail)
-    if step == "link" and how == "named":
-        file.discard()
-    else:
-        with pytest.raises(OSError, match="made to fail"):
-            file.close()
-    monkeypatch.undo()
-    assert target.read_text() == "old"
-    assert alone(target)
-    assert descriptors() == before
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
-def test_error_while_closing_hides_nothing():
-    """The exception on its way stays what it is, with a note about the other one."""
-    with pytest.raises(KeyError) as seen, managed_file("/dev/full", "w") as file:
-        file.write("x")
-        raise KeyError("user's")
-    assert seen.value.args == ("user's",)
-    assert len(seen.value.__notes__) == 1
-    assert "No space left" in seen.value.__notes__[0]
-    with pytest.raises(OSError, match="No space left"), managed_file("/dev/full", "w") as file:
-        file.write("x")
-
-
-def test_vanished_directory(tmp_path, how):
-    """If the directory is gone at the end, that is the error."""
-    directory = tmp_path / "directory"
-    directory.mkdir()
-    with pytest.raises(FileNotFoundError), managed_file(directory / "target", "w"):
-        for each in directory.iterdir():
-            each.unlink()
-        directory.rmdir()
-    assert os.listdir(tmp_path) == []
-
-
-def test_file_within_closed_on_its_own(target, how):
-    """Who closes the layer below gets told that nothing was replaced."""
-    with pytest.raises(ValueError, match="closed on its own"), managed_file(target, "w") as file:
-        file.buffer.close()
-    assert target.read_text() == "old"
-    assert alone(target)
-
-
-@forks
-def test_forked_child_writes_nothing(target, how):
-    """A child that ends in an orderly way leaves the parent's buffers and target alone; it finds the file closed."""
-    with managed_file(target, "w") as file:
-        file.write("new")
-
-        def child():
-            assert file.closed
-            file.close()
-            with pytest.raises(ValueError, match="closed file"):
-                file.write("twice")
-            with managed_file(target.parent / "child's", "w") as own:
-                own.write("own")
-
-        assert in_child(child) == 0
-        assert target.read_text() == "old"
-    assert target.read_text() == "new"
-    assert (target.parent / "child's").read_text() == "own"
-
-
-@forks
-def test_forked_child_that_exits(target):
-    """The end of a forked child's interpreter flushes nothing that is the parent's."""
-    code = (
-        "import os, sys\nfrom safemem.resources.files import managed_file\n"
-        f"with managed_file({str(target)!r}, 'w') as f:\n f.write('new')\n pid = os.fork()\n if not pid: sys.exit()\n os.waitpid(pid, 0)"
-    )
-    assert_clean(run_code(code))
     assert target.read_text() == "new"
 
 

@@ -10,10 +10,12 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from helpers.aio import in_loop, turns
 from helpers.collect import no_cyclic_garbage
+from helpers.forks import forks
 from helpers.isolate import assert_clean, run_code
 from helpers.threads import run_threads, until
 
@@ -388,6 +390,62 @@ async def test_cancelling_kills_the_child(tmp_path):
         await task
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@in_loop
+async def test_cancelling_what_has_not_begun():
+    """A call that still waits for a thread is given up at once, and never starts a child."""
+    loop, begun, go_on = asyncio.get_running_loop(), threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        loop.set_default_executor(pool)
+        pool.submit(lambda: (begun.set(), go_on.wait(60)))
+        await turns()
+        begun.wait(60)
+        task = asyncio.create_task(arun_isolated(os.getpid))
+        await turns()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not go_on.is_set()
+        before = children()
+        go_on.set()
+        await asyncio.get_running_loop().run_in_executor(None, int)  # it was its turn before this
+        assert children() == before
+
+
+@forks
+def test_interrupt_while_waiting():
+    """An exception that a signal handler raises comes out of the call, and the child is gone."""
+
+    class Enough(Exception):
+        pass
+
+    def enough(*_):
+        raise Enough
+
+    before = signal.signal(signal.SIGALRM, enough)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(Enough):
+            run_isolated(time.sleep, 60)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert children() == set()
+
+
+def test_child_that_closes_everything():
+    """A function that closes what is not its own gives no answer, and that is said."""
+    with pytest.raises(IsolationError, match="ended with status 1, and gave no answer"):
+        run_isolated(os.closerange, 0, 1000)
+
+
+@in_loop
+@linux
+async def test_memory_limit_async():
+    """The limit holds there, too."""
+    with pytest.raises(MemoryError):
+        await arun_isolated(bytearray, 200 * MIB, memory_limit=50 * MIB)
 
 
 def test_child_ends_with_its_parent(tmp_path):

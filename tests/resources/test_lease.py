@@ -141,6 +141,35 @@ def test_a_name_in_use_is_refused_and_an_orphan_gives_it_up(place):
     os.close(second)
 
 
+@pytest.mark.parametrize("step", ["open", "flock", "fstat"])
+def test_a_name_that_changes_hands_meanwhile(place, monkeypatch, step):
+    """A sweeper that looks at an orphan while another one removes it, and somebody takes its name, leaves the newcomer alone."""
+    import fcntl
+
+    fd, name = lease.create_file(place)
+    lease.link(place, name, "chosen")
+    os.close(fd)
+    module = fcntl if step == "flock" else os
+    real, newcomers = getattr(module, step), []
+
+    def late(*args, **kwargs):
+        result = real(*args, **kwargs) if step == "open" else None  # before the lock is had, or after it
+        if not newcomers:
+            newcomers.append(-1)
+            for each in os.listdir(place):
+                os.unlink(os.path.join(place, each))
+            newcomers[:] = lease.create_file(place)
+            lease.link(place, newcomers[1], "chosen")
+        return real(*args, **kwargs) if result is None else result
+
+    monkeypatch.setattr(module, step, late)
+    assert lease.reclaim(place, "chosen") is False
+    monkeypatch.undo()
+    assert sorted(os.listdir(place)) == sorted(["chosen", newcomers[1]])
+    assert lease.is_held(place, "chosen") is True
+    os.close(newcomers[0])
+
+
 def test_what_is_not_ours_stays(place):
     """A plain file, a link with a name like ours, a pipe, what belongs to somebody else: not touched."""
     with open(os.path.join(place, "plain"), "w", encoding="utf-8") as file:

@@ -12,6 +12,7 @@ import pytest
 from helpers.children import write_into
 from helpers.collect import no_cyclic_garbage
 from helpers.forks import in_child
+from helpers.threads import run_threads
 
 from safemem.resources.memfd import managed_memfd
 
@@ -118,6 +119,16 @@ def test_a_closed_one_says_so():
         memory.fileno()
     with pytest.raises(ValueError, match="is closed"):
         memory.buf
+
+
+def test_threads_that_close_the_same_one():
+    """It is closed once, and nobody's descriptor is closed in its place."""
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(20):
+        memory = managed_memfd(1)
+        run_threads(4, lambda _, memory=memory: memory.close())
+        assert memory.closed
+    assert len(os.listdir("/dev/fd")) == before
 
 
 def test_no_cyclic_garbage():

@@ -59,6 +59,20 @@ for number in range(100):
         assert emitter.heard == (number,)
         if number < 99:
             changed.clear()
+from safemem import TreeNode
+class Small(TreeNode):
+    __slots__ = ()
+class Record(TreeNode, dict):
+    pass
+top = Record()
+for number in range(300):
+    for kind in (TreeNode, Small, Record):
+        node = kind()
+        (node if number % 7 == 0 else top).append(top if number % 7 == 0 else node)
+        top = top.root
+top.extend(reversed(top.children))
+top.children[0]["top"] = top
+assert len([*top.walk()]) == 901
 function.itself, old.itself, owner.bound, later.owner = function, old, owner.method, owner
 gc.collect()
 """

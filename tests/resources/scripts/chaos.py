@@ -65,14 +65,18 @@ def check(block, policy: str, role: str) -> None:
         complain(f"{block.name} was seen by its {role} before it was ready: {block.buf[0]}")
 
 
+def fill(view: memoryview) -> None:
+    """Take time to fill a block, which nobody can see before it is done."""
+    time.sleep(0.0002)
+    view[0] = READY
+
+
 def use_shared(slot: int, chance: random.Random) -> None:
     """Make a block, or attach to one."""
     name = chance.choice(NAMES)
     policy = "owner" if "-owner-" in name else "last"
     try:
-        block = managed_shm(
-            4096, name=name, policy=policy, init=lambda view: view.__setitem__(0, READY), guardian=chance.choice(["auto", "off"])
-        )
+        block = managed_shm(4096, name=name, policy=policy, init=fill, guardian=chance.choice(["auto", "off"]))
         role = "creator"
     except FileExistsError:
         try:
@@ -82,11 +86,11 @@ def use_shared(slot: int, chance: random.Random) -> None:
             count(slot, "refused")
             return
     count(slot, "made" if role == "creator" else "attached")
+    if chance.random() < 0.1:
+        fork(slot, block, policy, chance)
     for _ in range(3):
         check(block, policy, role)
         time.sleep(chance.random() * 0.001)
-    if chance.random() < 0.1:
-        fork(slot, block, policy, chance)
     if role == "creator":
         block.buf[0] = CLOSING if policy == "owner" else READY
     view = block.buf[:] if chance.random() < 0.3 else None

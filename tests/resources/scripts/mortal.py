@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -65,10 +66,11 @@ class Program:
     def make(self, who: str) -> None:
         """Make one thing of each kind that is to be gone."""
         by_argument = "off" if self.off == "guardian" else "auto"
+        number = secrets.token_hex(8)  # nobody else's: all containers have a process 1
         shm = [
             managed_shm(4096, guardian=by_argument),
-            managed_shm(4096, name=f"safemem-test-{os.getpid()}", guardian=by_argument),
-            managed_shm(4096, name=f"safemem-test-last-{os.getpid()}", policy="last", guardian=by_argument),
+            managed_shm(4096, name=f"safemem-test-{number}", guardian=by_argument),
+            managed_shm(4096, name=f"safemem-test-last-{number}", policy="last", guardian=by_argument),
         ]
         temp = [
             managed_tempfile(guardian=by_argument),

@@ -1,0 +1,1 @@
+"""The audit: what leaks, who holds it, and what mends it."""

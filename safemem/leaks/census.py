@@ -1,0 +1,206 @@
+"""Containers followed by their identity over rounds: which hold more after each of them."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import io
+from array import array
+from collections import Counter
+from itertools import compress
+from typing import TYPE_CHECKING, Any, Final
+
+from safemem._graph import class_of
+from safemem.leaks.heap import census, referents_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Following", "Suspect"]
+
+_COUNTED: Final[tuple[Any, ...]] = (tuple, list, dict, set, frozenset, str, bytes, bytearray)
+_LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in _COUNTED}
+_TEXTS: Final = {*map(id, (str, bytes, bytearray))}
+_MANY: Final = 20_000  # referents, beyond which each is no longer followed by its place
+_LEAST_TEXT: Final = 16  # characters a call
+
+
+class Suspect:
+    """What one container held after the round before, and in which respects it has grown in every round so far.
+
+    `own`: the number of what it refers to; `slots`: what a plain container or text is replaced by in the same place of it; `items`: what its
+    values hold together. It refers to nothing; `address` is that of the container.
+    """
+
+    __slots__ = ("address", "grew", "items", "own", "size", "slots", "steady", "texts")
+
+    def __init__(self, obj: Any) -> None:
+        self.address = id(obj)
+        self.own = True
+        self.items = True
+        self.steady: set[int] | None = None  # places whose content has grown in every round
+        self.size, self.texts, self.slots = _measure(obj)
+        self.grew = 0
+
+    def update(self, obj: Any, calls: int, followed: set[int]) -> bool:
+        """Compare with the round before; False if it is no suspect any more."""
+        size, texts, slots = _measure(obj)
+        self.own = self.own and size - self.size >= max(1, calls // 2)
+        if size != self.size:
+            self.steady = set()
+        elif self.steady is None or self.steady:
+            longer = {place for place, (_, now) in slots.items() if self._is_longer(place, slots[place], now, calls, followed)}
+            self.steady = longer if self.steady is None else self.steady & longer
+        self.items = self.items and size == self.size and self._more_items(slots, followed) >= max(1, calls // 2)
+        self.grew += size - self.size
+        self.size, self.texts, self.slots = size, texts, slots
+        return self.own or self.items or bool(self.steady)
+
+    def _more_items(self, slots: dict[int, tuple[int, int]], followed: set[int]) -> int:
+        return sum(
+            now - self.slots.get(place, (0, 0))[1]
+            for place, (address, now) in slots.items()
+            if address not in followed or self.slots.get(place, (0, 0))[0] != address
+        )
+
+    def _is_longer(self, place: int, slot: tuple[int, int], now: int, calls: int, followed: set[int]) -> bool:
+        before = self.slots.get(place)
+        if before is None or (slot[0] in followed and slot[0] == before[0]):  # it grows itself, and is followed itself
+            return False
+        least = calls * _LEAST_TEXT // 2 if place in self.texts else max(1, calls // 2)
+        return now - before[1] >= least
+
+
+def _measure(obj: Any) -> tuple[int, set[int], dict[int, tuple[int, int]]]:
+    """Return how many referents an object has, the places of the texts among them, and address and length of each by its place."""
+    buffer = _BUFFERS.get(id(class_of(obj)))
+    if buffer is not None:
+        return buffer(obj), set(), {}
+    referents = referents_of(obj)
+    texts: set[int] = set()
+    slots: dict[int, tuple[int, int]] = {}
+    if len(referents) <= _MANY:
+        for place, other in enumerate(referents):
+            kind = id(class_of(other))
+            if kind in _LENGTHS:
+                slots[place] = (id(other), _LENGTHS[kind](other))
+                if kind in _TEXTS:
+                    texts.add(place)
+    return len(referents), texts, slots
+
+
+def _buffers() -> dict[int, Callable[[Any], int]]:
+    """Return how to weigh what grows without referring to anything, by the address of the class."""
+    classes: tuple[Any, ...] = (io.BytesIO, io.StringIO, array)
+    return {id(cls): cls.__sizeof__ for cls in classes}
+
+
+_BUFFERS: Final = _buffers()
+
+
+class Following:
+    """The containers of the program over rounds: begin, then once after each round.
+
+    A round costs a census of the heap: a quarter of a second for a million objects with the compiled core, and 70 bytes an object for as long
+    as it lasts. It holds no object of the program between the rounds.
+    """
+
+    __slots__ = ("buffers", "exits", "handlers", "own", "suspects", "swelling", "table", "types")
+
+    def __init__(self) -> None:
+        self.suspects: dict[int, Suspect] | None = None
+        self.swelling: dict[int, int] | None = None  # types of which there are more after each round, by address
+        self.types: Counter[int] = Counter()
+        self.buffers: dict[int, int] = {}
+        self.table: Any = None
+        self.own: set[int] = set()
+        self.handlers = 0  # exit handlers that came in each round; 0 if there was one without
+        self.exits = -1
+
+    def begin(self) -> None:
+        """Count everything for the first time."""
+        self.suspects = self.swelling = None
+        objects = gc.get_objects()
+        self.table = census(objects)[0]
+        self.types = Counter(map(id, map(type, objects)))
+        self.buffers = self._weigh_buffers(objects)
+        self.own = {id(own) for own in (self, self.types, self.buffers, objects)}
+        self.handlers = -1
+        self.exits = _exit_handlers()
+
+    def after_round(self, calls: int) -> None:
+        """Count again after `calls` calls; what did not grow is forgotten."""
+        objects = gc.get_objects()
+        self.table, grown, _ = census(objects, self.table)
+        buffers = self._weigh_buffers(objects)
+        swollen = {address for address, size in buffers.items() if size > self.buffers.get(address, size)}
+        grown += compress(objects, map(swollen.__contains__, map(id, objects))) if swollen else ()
+        self._keep_types(objects, calls)
+        self._keep_handlers(calls)
+        self.buffers = buffers
+        if self.suspects is None:
+            self.suspects = {id(obj): Suspect(obj) for obj in grown if id(obj) not in self.own}
+        elif self.suspects:
+            again = self._again(objects)
+            followed = set(self.suspects)
+            self.suspects = {suspect.address: suspect for suspect, obj in again if suspect.update(obj, calls, followed)}
+        objects.clear()
+        grown.clear()
+
+    def _again(self, objects: list[Any]) -> list[tuple[Suspect, Any]]:
+        """Return the suspects with their containers."""
+        wanted = self.suspects or {}
+        pairs = [(wanted[id(obj)], obj) for obj in compress(objects, map(wanted.__contains__, map(id, objects)))]
+        hidden = wanted.keys() - {suspect.address for suspect, _ in pairs}
+        return pairs + [(wanted[id(obj)], obj) for obj in _dicts_of(objects, hidden)] if hidden else pairs
+
+    def _keep_types(self, objects: list[Any], calls: int) -> None:
+        now = Counter(map(id, map(type, objects)))
+        more = {kind: count - self.types[kind] for kind, count in now.items() if count - self.types[kind] >= max(1, calls // 2)}
+        self.swelling = (
+            more if self.swelling is None else {kind: self.swelling[kind] + count for kind, count in more.items() if kind in self.swelling}
+        )
+        self.types = now
+
+    def _keep_handlers(self, calls: int) -> None:
+        more = _exit_handlers() - self.exits
+        self.exits += more
+        self.handlers = max(self.handlers, 0) + more if self.handlers and more >= max(1, calls // 2) else 0
+
+    def forget(self, addresses: set[int]) -> bool:
+        """Forget suspects, and tell whether none is left."""
+        self.suspects = {address: suspect for address, suspect in (self.suspects or {}).items() if address not in addresses}
+        return not self.suspects
+
+    def drop_shrunk(self) -> bool:
+        """Forget suspects that hold much less than they did, and tell whether there are any left to watch."""
+        for suspect, obj in self.found():
+            size, texts, slots = _measure(obj)
+            if suspect.own and suspect.size - size > max(1, suspect.grew // 4) and self.suspects is not None:
+                del self.suspects[suspect.address]
+            del texts, slots
+        return bool(self.suspects)
+
+    @staticmethod
+    def _weigh_buffers(objects: list[Any]) -> dict[int, int]:
+        buffers = compress(objects, map(_BUFFERS.__contains__, map(id, map(type, objects))))
+        return {id(obj): _BUFFERS[id(class_of(obj))](obj) for obj in buffers}
+
+    def again(self) -> None:
+        """Go on with longer rounds: count types anew, keep the suspects."""
+        for suspect in (self.suspects or {}).values():
+            suspect.grew = 0
+
+    def found(self) -> list[tuple[Suspect, Any]]:
+        """Return the suspects with their containers, which are to be let go of soon."""
+        return self._again(gc.get_objects())
+
+
+def _exit_handlers() -> int:
+    return atexit._ncallbacks()
+
+
+def _dicts_of(objects: list[Any], wanted: set[int]) -> list[Any]:
+    """Return the dicts that the collector does not know of, through their owners."""
+    found = {id(other): other for obj in objects for other in referents_of(obj) if class_of(other) is dict and id(other) in wanted}
+    return list(found.values())

@@ -1,0 +1,177 @@
+"""Audit: one stretch of a program, from start() to stop(), without rounds: what stays open, what was growing until the end, what hangs in cycles."""
+
+from __future__ import annotations
+
+import gc
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from safemem._graph import class_of
+from safemem.leaks.census import Suspect
+from safemem.leaks.circles import circles_left
+from safemem.leaks.evidence import Evidence
+from safemem.leaks.findings import findings_of_audit
+from safemem.leaks.heap import census, referents_of
+from safemem.leaks.openings import opened_since
+from safemem.leaks.probes import snapshot
+from safemem.leaks.report import LeakReport
+from safemem.leaks.watch import overdue
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from safemem.leaks.report import Leak
+
+__all__ = ["Audit"]
+
+_AT_ONCE: Final = 8  # looks before their cost counts
+_SHARE: Final = 20  # a look may take this part of the time
+_LOOKS: Final = 4  # that are enough to tell what goes on growing from what is full
+_ENTRIES: Final = 200  # that something must have grown by
+_FRAMES: Final = 16
+
+
+class Audit:
+    """An audit of a stretch of a program: `start()`, the program, `report = stop()`; or a `with` block and `.report`.
+
+    Reported are resources that were opened in between and are open, objects given to `watch` that are alive, reference cycles that nobody
+    collected and that matter (as with `check_leaks`), and containers that held more at each of several looks and at the end, by two hundred entries
+    or more. A look is taken when the collector has run, at most a twentieth of the time goes to them, and `look()` takes one more. What was filled
+    once and then used is no leak; a program that ends while it is still filling something looks as if it leaked, and only `check_leaks` can tell.
+
+    With `trace=True` tracemalloc is on meanwhile, and the report has the lines where things were made; the program takes about six times as long.
+    Start and stop are to be called from one thread; others are audited as well. Nothing stays behind after `stop()`.
+
+    >>> visits = []
+    >>> class Visit: ...
+    >>> audit = Audit()
+    >>> audit.start()
+    >>> for _ in range(2000):
+    ...     visits.append(Visit())
+    >>> report = audit.stop()
+    >>> report.leaks[0].kind
+    'growth'
+    """
+
+    __module__ = "safemem"
+    __slots__ = ("_before", "_lengths", "_looks", "_next", "_running", "_streaks", "_table", "_traces", "_tracing", "report")
+
+    def __init__(self, trace: bool = False) -> None:
+        if class_of(trace) is not bool:
+            msg = f"trace must be a bool, got {trace!r}"
+            raise TypeError(msg)
+        self._tracing = trace
+        self._running = False
+        self._traces = False
+        self.report: LeakReport | None = None
+
+    def start(self) -> None:
+        """Begin.
+
+        Raises:
+            RuntimeError: it has begun already.
+        """
+        if self._running:
+            msg = "the audit has been started already: stop() it first"
+            raise RuntimeError(msg)
+        self.report = None
+        if self._tracing:
+            self._trace()
+        gc.collect()
+        objects = gc.get_objects()
+        self._table = census(objects)[0]
+        self._lengths = {
+            id(obj): len(referents_of(obj)) for obj in objects if class_of(obj) is dict or class_of(obj) is list or class_of(obj) is set
+        }
+        objects.clear()
+        self._streaks: dict[int, int] = {}  # by address: looks in a row at which it had grown
+        self._looks = 0
+        self._next = 0.0
+        self._before: Any = snapshot(explain=False)
+        self._running = True
+        gc.callbacks.append(self._after_collection)
+
+    def _trace(self) -> None:
+        import tracemalloc
+
+        self._traces = not tracemalloc.is_tracing()
+        if self._traces:
+            tracemalloc.start(_FRAMES)
+
+    def _after_collection(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "stop" and (self._looks < _AT_ONCE or perf_counter() >= self._next):
+            self.look()
+
+    def look(self) -> None:
+        """Look what has grown since the last look; nothing happens unless the audit is running."""
+        if not self._running:
+            return
+        start = perf_counter()
+        objects = gc.get_objects()
+        self._table, grown, _ = census(objects, self._table)
+        objects.clear()
+        self._streaks = {id(obj): self._streaks.get(id(obj), 0) + 1 for obj in grown}
+        grown.clear()
+        self._looks += 1
+        self._next = perf_counter() + (perf_counter() - start) * _SHARE
+
+    def stop(self) -> LeakReport:
+        """End, and return what leaks.
+
+        Raises:
+            RuntimeError: it has not been started.
+        """
+        if not self._running:
+            msg = "the audit has not been started: start() it first"
+            raise RuntimeError(msg)
+        gc.callbacks.remove(self._after_collection)
+        leaks: list[Leak] = []
+        try:
+            leaks += circles_left(every=not gc.isenabled())
+            self.look()
+            self._running = False
+            leaks += opened_since(self._before)
+            leaks += self._grown()
+            leaks += overdue()
+        finally:
+            self._running = False
+            self._table = self._before = None
+            self._streaks = self._lengths = {}
+            if self._traces:
+                self._end_trace()
+        self.report = LeakReport(tuple(leaks), "audit")
+        return self.report
+
+    def _end_trace(self) -> None:
+        import tracemalloc
+
+        self._traces = False
+        tracemalloc.stop()
+
+    def _grown(self) -> list[Leak]:
+        """Return the containers that were growing at every look, up to the last."""
+        least = min(_LOOKS, self._looks)
+        objects = gc.get_objects()
+        new = census(objects, self._table, fresh=True)[2]
+        pairs: list[tuple[Suspect, Any]] = []
+        for obj in objects:
+            if self._streaks.get(id(obj), 0) >= least:
+                suspect = Suspect(obj)
+                suspect.grew = suspect.size - self._lengths.get(id(obj), 0)
+                if suspect.grew >= _ENTRIES:
+                    pairs.append((suspect, obj))
+        objects.clear()
+        evidence = Evidence.of(new)
+        new.clear()
+        try:
+            return findings_of_audit(pairs, evidence, self) if pairs else []
+        finally:
+            pairs.clear()
+            evidence.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
