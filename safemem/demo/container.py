@@ -68,14 +68,14 @@ def serve_a_chunk(chunk: int, page: Callable[[int], bytes]) -> str:
 
 def main(kind: str, first: int, last: int) -> None:
     """Serve the chunks from the first on that is not done."""
-    texts = [_read(path) for path in sys.stdin.read().splitlines()]
+    texts = [_read(path) for path in sys.stdin.buffer.read().split(b"\0")]
     render = open_pages(texts)
     page = functools.lru_cache(maxsize=COUNT)(render) if kind == "usual" else serve_with_budget(render)
     for chunk in range(first, last):
         print(serve_a_chunk(chunk, page), flush=True)
 
 
-def _read(path: str) -> bytes:
+def _read(path: bytes) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(20_000)

@@ -85,7 +85,7 @@ def _remove(folder: Path | None) -> None:
 def run_service(job: Job, kind: str) -> Answer:
     """Start the service in a container, and start it again when it was killed, until all is served."""
     done: list[str] = []
-    paths = "\n".join(os.path.join(job.corpus.root, path) for path in job.corpus.paths[:_FILES])
+    paths = b"\0".join(os.fsencode(os.path.join(job.corpus.root, path)) for path in job.corpus.paths[:_FILES])  # whatever they are called
     environment = {**os.environ, "PYTHONPATH": str(Path(safemem.__file__).parent.parent)}
     chunks = min(4, max(2, len(job.corpus.paths) // 50))
     killed = 0
@@ -95,9 +95,9 @@ def run_service(job: Job, kind: str) -> Answer:
             Container()
             command = [sys.executable, "-c", _ENTER, procs, str(space), kind, str(len(done)), str(chunks)]
             ended = subprocess.run(  # noqa: S603 - our own module
-                command, input=paths, capture_output=True, text=True, env=environment, timeout=120, check=False
+                command, input=paths, capture_output=True, env=environment, timeout=120, check=False
             )
-            done += ended.stdout.split()
+            done += ended.stdout.decode("ascii", "replace").split()
             if len(done) >= chunks:
                 break
             killed += 1
