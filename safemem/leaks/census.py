@@ -7,6 +7,7 @@ import gc
 import io
 from array import array
 from collections import Counter
+from functools import partial
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,8 +92,17 @@ def _measure(obj: Any) -> tuple[int, set[int], dict[int, tuple[int, int]]]:
 
 def _buffers() -> dict[int, Callable[[Any], int]]:
     """Return how to weigh what grows without referring to anything, by the address of the class."""
-    classes: tuple[Any, ...] = (io.BytesIO, io.StringIO, array)
-    return {id(cls): cls.__sizeof__ for cls in classes}
+    lengths: tuple[Any, ...] = (array,)
+    files: tuple[Any, ...] = (io.BytesIO, io.StringIO)
+    return {id(cls): cls.__len__ for cls in lengths} | {id(cls): partial(_weigh_file, cls) for cls in files}
+
+
+def _weigh_file(cls: Any, file: Any) -> int:
+    """Return the size of a file in memory, with its position: the room that it has taken grows by leaps."""
+    try:
+        return int(cls.__sizeof__(file) + cls.tell(file))
+    except ValueError:  # closed
+        return 0
 
 
 _BUFFERS: Final = _buffers()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
+from collections import Counter
 from typing import Any, Final, NamedTuple
 
 from safemem._graph import class_of, mro_of, type_name
@@ -71,19 +72,21 @@ class ExitHandlers:
 class Evidence:
     """What a few calls leave behind. It refers to what it has found, and is to be dropped soon."""
 
-    __slots__ = ("_calls", "_started", "_table", "exits", "new")
+    __slots__ = ("_calls", "_started", "_table", "_traced", "exits", "new")
 
     def __init__(self, calls: int) -> None:
         self._calls = calls
         self.new: dict[int, Any] = {}
         self._table: Any = None
         self._started = False
+        self._traced = False
         self.exits = ExitHandlers()
 
     @classmethod
-    def of(cls, new: list[Any]) -> Evidence:
-        """Return what is known without looking closely: only what is new."""
+    def of(cls, new: list[Any], *, traced: bool) -> Evidence:
+        """Return what is known without looking closely: only what is new, and if tracemalloc was on, its lines."""
         evidence = cls(1)
+        evidence._traced = traced
         evidence.new = {id(obj): obj for obj in new}
         return evidence
 
@@ -119,7 +122,12 @@ class Evidence:
         elements = self._new_among([*referents[-_LOOKED_AT:], *referents[:_LOOKED_AT]]) or self._new_among(referents)
         elements = elements or referents[-2:]
         tail = self._tail(container, elements)
-        return Sample(elements[:50], tail, self._weigh(elements) // self._calls, self._where([*tail[1:], *elements[:3]]))
+        return Sample(
+            elements[:50],
+            tail,
+            self._weigh(elements) // self._calls,
+            self._where([*tail[1:], *elements[:20], *(other for obj in elements[:3] for other in referents_of(obj)[:5])]),
+        )
 
     def of_slot(self, content: Any) -> Sample:
         """Return the same for a text or container that takes the place of a smaller one."""
@@ -149,7 +157,7 @@ class Evidence:
                         parents[id(other)] = obj
                         below.append(other)
             level = below[:_KEPT]
-        first = next((obj for obj in start if gc.is_tracked(obj) and not is_module(obj)), None)
+        first = next((obj for obj in start if gc.is_tracked(obj) and not is_module(obj) and not is_class(obj)), None)
         return [] if first is None else self._way_back(first, parents, container)
 
     @staticmethod
@@ -174,8 +182,7 @@ class Evidence:
             level = below
         return total
 
-    @staticmethod
-    def _where(objects: list[Any]) -> str | None:
+    def _where(self, objects: list[Any]) -> str | None:
         """Return the line that made one of the objects, the first of the program's own; else one of a library."""
         import tracemalloc
 
@@ -186,7 +193,19 @@ class Evidence:
                 if is_own_code(frame.filename):
                     return f"{frame.filename}:{frame.lineno}"
                 other = other or f"{frame.filename}:{frame.lineno}"
-        return other
+        return other or (self._busiest_line() if self._started or self._traced else None)
+
+    def _busiest_line(self) -> str | None:
+        """Return the program's own line that made most of what is left, where objects cannot be asked (3.11) or took an old place."""
+        import tracemalloc
+
+        lines: Counter[str] = Counter()
+        for trace in tracemalloc.take_snapshot().traces:
+            own = next((frame for frame in reversed(trace.traceback) if is_own_code(frame.filename)), None)
+            if own is not None:
+                lines[f"{own.filename}:{own.lineno}"] += 1
+        found = lines.most_common(1)
+        return found[0][0] if found and found[0][1] >= self._calls else None
 
 
 def _in_order(obj: Any) -> list[Any]:

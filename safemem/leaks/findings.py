@@ -134,10 +134,13 @@ def _add_exit_handlers(findings: Findings, names: list[tuple[str, str | None]], 
 
 def _add_containers(findings: Findings, pairs: list[tuple[Suspect, Any]], ways: list[Way | None]) -> None:
     suspected = {suspect.address for suspect, _ in pairs if suspect.own}
+    has_text_file = any(type_name(obj) == "StringIO" for _, obj in pairs)
     for (suspect, obj), way in zip(pairs, ways, strict=True):
         if way is None or way.root.source in {AUDIT, CIRCLE}:
             continue
         findings.explained.add(suspect.address)
+        if has_text_file and way.root.source == NATIVE and class_of(obj) is list:  # the file's own (3.11), which it does not show
+            continue
         steady = suspect.steady or set()
         contents = referents_of(obj) if steady and not suspect.own else []
         findings.explained.update(id(contents[place]) for place in steady if place < len(contents))
@@ -152,6 +155,10 @@ def _add_containers(findings: Findings, pairs: list[tuple[Suspect, Any]], ways: 
 
 def _add_container(findings: Findings, way: Way, obj: Any, suspect: Suspect) -> None:
     sample = findings.evidence.sample(obj)
+    if (
+        way.root.source == NATIVE and class_of(obj) is dict and any(type_name(element) == "ReferenceType" for element in sample.elements)
+    ):  # a class's table of its subclasses
+        return
     findings.add(Finding(obj, way, edges_along(way.root, way.nodes), sample.elements, slot=False), suspect, sample)
 
 

@@ -161,7 +161,7 @@ class Audit:
                 if suspect.grew >= _ENTRIES:
                     pairs.append((suspect, obj))
         objects.clear()
-        evidence = Evidence.of(new)
+        evidence = Evidence.of(new, traced=self._tracing)
         new.clear()
         try:
             return findings_of_audit(pairs, evidence, self) if pairs else []

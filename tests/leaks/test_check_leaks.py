@@ -8,9 +8,11 @@ import collections
 import doctest
 import functools
 import gc
+import io
 import sys
 import threading
 import tracemalloc
+from array import array
 from types import ModuleType
 
 import pytest
@@ -175,6 +177,13 @@ def test_growing_text_and_replaced_containers(shop):
 
     assert single(check_leaks(write)).holder.startswith("module shop.text")
     assert single(check_leaks(reduce)).holder.startswith("module shop.state")
+
+
+def test_buffers(shop):
+    """Files in memory and arrays grow without referring to anything."""
+    shop.text, shop.numbers = io.StringIO(), array("d")
+    assert single(check_leaks(lambda: shop.text.write("line"))).holder.startswith("module shop.text")
+    assert single(check_leaks(lambda: shop.numbers.append(1.0))).holder.startswith("module shop.numbers")
 
 
 def test_chain(shop):
