@@ -38,10 +38,10 @@ def check_leaks(
     """Call a function in rounds, and report what grows in every one of them: who holds it, and what mends it.
 
     After `warmup` calls come `rounds` rounds of one call each. If nothing holds more after every single one, the function does not leak.
-    Else come as many rounds of 8 calls, and of 64 and 512 if they are short; what does not grow in each of them, by as much as there are
-    calls, was a cache that filled up, and is not reported. A last call or two are looked at closely to see what came, and from which line. So
-    a clean function is called seven times as a rule, a leaking one up to some thousand times. Cost: for a heap of a million objects about 0.8 s
-    a round besides the function's own time, with the compiled core; 75 bytes an object for as long as it lasts.
+    Else come as many rounds of 8 calls, and three each of 64 and 512 calls if they are short; what does not grow in each of them, by half as
+    much as there are calls, was a cache that filled up, and is not reported. Two calls more are looked at closely to see what came, and from
+    which line. So a clean function is called seven times as a rule, a leaking one up to two thousand times. Cost: for a heap of a million objects
+    about 0.6 s a round besides the function's own time, with the compiled core; 85 bytes an object for as long as it lasts.
 
     Found are containers that grow, followed by their identity; what a module, an object, a closure or a context holds and replaces by something
     larger; chains of objects; exit handlers; and with `resources`, files, sockets, maps, processes, threads, event loops and memory outside of
