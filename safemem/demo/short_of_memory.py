@@ -108,9 +108,9 @@ def run_service(job: Job, kind: str) -> Answer:
 
 def in_words(left: Left) -> str:
     """Say how often the container was killed."""
-    if not left.facts["limited"]:
+    if not left.facts.get("limited", True):
         return "no limit can be set here"
-    return f"killed {left.facts['killed']} of {left.built} times"
+    return f"killed {left.facts.get('killed', 0)} of {left.built} times"
 
 
 ROW = Row(
@@ -122,6 +122,6 @@ ROW = Row(
     safemem=Way("@cached(budget=...)", lambda job: run_service(job, "safemem")),
     promise=f"never killed, with a report of {REPORT} MB in a container of {LIMIT >> 20} MiB",
     leaks=False,  # a cache is no leak, and the process that held too much is dead
-    excess=lambda left: more_than(0, left.facts["killed"], "times killed"),
+    excess=lambda left: more_than(0, left.facts.get("killed", 0), "times killed"),
     headline=in_words,
 )

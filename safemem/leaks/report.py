@@ -62,6 +62,7 @@ class RetentionPath:
     `holder` is the whole path in one line; it is put together from the edges unless it is given. `str(path)` shows one reference a line,
     and `bool(path)` is False if nothing leads there. A path refers to no object of the program: keeping it keeps nothing alive.
 
+    >>> from safemem.leaks.report import Edge
     >>> path = RetentionPath((Edge("module shop", ".sessions", "dict"), Edge("dict", "['ab12']", "Session")))
     >>> path.holder
     "module shop.sessions['ab12']"
@@ -92,6 +93,7 @@ class RetentionPath:
     def to_dot(self) -> str:
         """Return the path in the language of Graphviz: `dot -Tsvg` draws it.
 
+        >>> from safemem.leaks.report import Edge
         >>> print(RetentionPath((Edge("module shop", ".sessions", "dict"),)).to_dot())
         digraph retention {
             rankdir=LR;
