@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import gc
 import re
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,15 @@ FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>
 
 # Fences that hold no Python: shell commands (run by .ci/run), output, and directives.
 NOT_PYTHON = re.compile(r"sh|text|toml|\{(include|toctree|eval-rst)\}.*")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_of_other_tests() -> Iterator[None]:
+    # Pages collect garbage and audit: what thousands of tests before left in memory would be looked at each time.
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def page_id(path: Path) -> str:
