@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 import weakref
@@ -121,7 +122,8 @@ def test_address_reuse_leaves_nothing() -> None:
         owners.give(owner, object())
         del owner
         assert len(owners._queue) == len(owners._table)
-    assert again > 100
+    # A malloc that looks for mistakes keeps addresses from being used again.
+    assert again > 100 or os.environ.get("PYTHONMALLOC", "").startswith("malloc")
     assert len(owners._table) < 10
 
 
