@@ -5,15 +5,19 @@ from __future__ import annotations
 import doctest
 import gc
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.isolate import run_script
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)])
 FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=indent)(?P=ticks)`* *$", re.MULTILINE | re.DOTALL)
+
+AUDITS = re.compile(r"check_leaks|no_leaks|why_alive|Audit\(|snapshot\(")
 
 # Fences that hold no Python: shell commands (run by .ci/run), output, and directives.
 NOT_PYTHON = re.compile(r"sh|text|toml|\{(include|toctree|eval-rst)\}.*")
@@ -52,9 +56,8 @@ def test_no_session_outside_of_a_fence(path):
     assert ">>> " not in FENCE.sub("", path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", PAGES, ids=page_id)
-def test_examples_run(path):
-    """The sessions of a page, in one namespace, print what the page shows."""
+def run_page(path: Path) -> str:
+    """Run the sessions of a page, in one namespace; return what was not as the page shows, or nothing."""
     names: dict[str, object] = {"__name__": "__main__"}
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     report: list[str] = []
@@ -63,7 +66,17 @@ def test_examples_run(path):
             test = doctest.DocTestParser().get_doctest(body, {}, page_id(path), str(path), line)
             test.globs = names  # not a copy: functions of one session see what a later one assigns
             runner.run(test, out=report.append, clear_globs=False)
-    assert runner.summarize(verbose=False).failed == 0, "".join(report)
+    return "".join(report) if runner.summarize(verbose=False).failed else ""
+
+
+@pytest.mark.parametrize("path", PAGES, ids=page_id)
+def test_examples_run(path):
+    """The sessions of a page print what the page shows; those that audit their process have one of their own, where nothing else grows."""
+    if AUDITS.search(path.read_text(encoding="utf-8")):
+        done = run_script(Path(__file__), str(path))
+        assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    else:
+        assert run_page(path) == ""
 
 
 @pytest.mark.parametrize("path", PAGES, ids=page_id)
@@ -79,3 +92,7 @@ def test_readme_has_the_two_commands():
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/safemem demo" in readme
     assert "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest" in readme
+
+
+if __name__ == "__main__":
+    print(run_page(Path(sys.argv[1])), end="")
