@@ -7,20 +7,18 @@ It sleeps on a queue whose `put` is safe to call from anywhere, from a weakref c
 
 from __future__ import annotations
 
-import math
-import os
-from _queue import Empty, SimpleQueue
+from _queue import Empty
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from cachetools import Cache
 
-from safemem.core import new_lock, report_unraisable
+from safemem.core import report_unraisable
+from safemem.core._background import LONGEST_SLEEP, PATIENCE, Post, Shift, seconds_of
 
 if TYPE_CHECKING:
     from datetime import timedelta
-    from threading import Thread
     from typing import Protocol, Self, TypeAlias
 
     class _Expires(Protocol):
@@ -29,12 +27,6 @@ if TYPE_CHECKING:
     Maintained: TypeAlias = Cache[Any, Any] | _Expires
 
 __all__ = ["maintain"]
-
-# How long stop() waits for a thread that is in the middle of a user's callback.
-_PATIENCE = 10.0
-
-# How long the thread sleeps at most: the limit of what the system can wait for is lower than what an interval may be.
-_LONGEST_SLEEP = 86_400.0
 
 
 class maintain:  # noqa: N801 - reads as what it does: `with maintain(30, cache):`
@@ -69,7 +61,7 @@ class maintain:  # noqa: N801 - reads as what it does: `with maintain(30, cache)
     __slots__ = ("__weakref__", "_upkeep")
 
     def __init__(self, interval: float | timedelta, *caches: Maintained) -> None:
-        self._upkeep = _Upkeep(_seconds(interval))
+        self._upkeep = _Upkeep(seconds_of(interval))
         for cache in caches:
             self.add(cache)
 
@@ -113,7 +105,7 @@ class maintain:  # noqa: N801 - reads as what it does: `with maintain(30, cache)
         """
         self._upkeep.start(self)
 
-    def stop(self, timeout: float = _PATIENCE) -> bool:
+    def stop(self, timeout: float = PATIENCE) -> bool:
         """Stop the thread and wait until it has ended, `timeout` seconds at most; return whether it has.
 
         It has not if a callback of a cache takes longer; the thread ends after that. Called from such a callback it does not wait.
@@ -140,52 +132,30 @@ class maintain:  # noqa: N801 - reads as what it does: `with maintain(30, cache)
         return f"<{type(self).__name__}: {number} cache{'s' * (number != 1)} every {self.interval:g} s, {state}>"
 
 
-class _Shift:
-    """One thread's time at work, from a start to a stop."""
-
-    __slots__ = ("bell", "over", "owner", "pid", "thread")
-
-    def __init__(self, owner: maintain) -> None:
-        self.bell: SimpleQueue[Any] = SimpleQueue()
-        self.over = False
-        self.owner = ref(owner, self.bell.put)
-        self.pid = os.getpid()
-        self.thread: Thread | None = None
-
-    def goes_on(self) -> bool:
-        return not self.over and self.owner() is not None and self.pid == os.getpid()
-
-    def end(self) -> None:
-        self.over = True
-        self.bell.put(None)
-
-
 class _Upkeep:
     """What a `maintain` object shares with its thread.
 
     Its lock is held for a moment, never while a cache is tended, and nobody lets go of a cache while holding it.
     """
 
-    __slots__ = ("_lock", "_refs", "_shift", "_wanted", "interval")
+    __slots__ = ("_post", "_refs", "_wanted", "interval")
 
     def __init__(self, interval: float) -> None:
         self.interval = interval
-        self._lock = new_lock()
+        self._post = Post("safemem-maintain")
         self._refs: dict[int, ref[Any]] = {}  # by id(cache)
-        self._shift: _Shift | None = None
         self._wanted = False
 
     def caches(self) -> list[Any]:
         return [cache for held in [*self._refs.values()] if (cache := held()) is not None]
 
     def runs(self) -> bool:
-        shift = self._shift
-        return shift is not None and shift.goes_on()
+        return self._post.runs()
 
     def add(self, cache: Any, owner: maintain) -> None:
         alive: list[Any] = []  # let go of after the lock
-        with self._lock:
-            shift = self._shift
+        with self._post.lock:
+            shift = self._post.shift
             if shift is None or not shift.goes_on():  # nobody hears of those that are gone
                 alive += self.caches()
                 self._refs = {id(other): ref(other) for other in alive}
@@ -196,62 +166,42 @@ class _Upkeep:
                 self.start(owner)
 
     def start(self, owner: maintain) -> None:
-        from threading import Thread
-
         alive: list[Any] = []  # let go of after the lock
-        with self._lock:
+        with self._post.lock:
             self._wanted = True
             alive += self.caches()
             if self.runs() or not alive:
                 return
-            self._shift = shift = _Shift(owner)
+            shift = Shift(owner)
             self._refs = {id(cache): ref(cache, shift.bell.put) for cache in alive}  # from now on they ring this bell
-            thread = Thread(target=_work, args=(self, shift), name="safemem-maintain", daemon=True)
-            try:
-                thread.start()
-            except BaseException:
-                shift.end()  # it may have started
-                self._shift = None
-                raise
-            shift.thread = thread
+            self._post.begin(shift, _work, self)
 
     def stop(self, timeout: float) -> bool:
-        from threading import current_thread
-
-        with self._lock:
+        with self._post.lock:
             self._wanted = False
-            shift = self._shift
-            if shift is not None and shift.pid == os.getpid():
-                shift.end()  # while an interrupt would still leave it where the next stop() finds it
-            self._shift = None
-        if shift is None or shift.pid != os.getpid():
-            return True
-        thread = shift.thread
-        if thread is None or thread is current_thread():
-            return False
-        thread.join(timeout)
-        return not thread.is_alive()
+            shift = self._post.end()
+        return shift is None or shift.wait(timeout)
 
-    def forget(self, dead: ref[Any], shift: _Shift) -> None:
+    def forget(self, dead: ref[Any], shift: Shift) -> None:
         """Drop a reference to a cache that is gone; without any cache the shift ends, and add() begins a new one."""
-        with self._lock:
-            if self._shift is not shift:
+        with self._post.lock:
+            if self._post.shift is not shift:
                 return
             self._refs = {number: held for number, held in self._refs.items() if held is not dead}
             if not self._refs:
                 shift.over = True
-                self._shift = None
+                self._post.shift = None
 
     def tend(self) -> None:
         for held in [*self._refs.values()]:
             _tend(held)
 
 
-def _work(upkeep: _Upkeep, shift: _Shift) -> None:
+def _work(upkeep: _Upkeep, shift: Shift) -> None:
     due = monotonic() + upkeep.interval
     while shift.goes_on():
         try:
-            message = shift.bell.get(timeout=max(0.0, min(due - monotonic(), _LONGEST_SLEEP)))
+            message = shift.bell.get(timeout=max(0.0, min(due - monotonic(), LONGEST_SLEEP)))
         except Empty:
             if monotonic() >= due:
                 upkeep.tend()
@@ -277,20 +227,3 @@ def _is_cache(cache: object) -> bool:
     if isinstance(cache, type):
         return False
     return isinstance(cache, Cache) or callable(getattr(cache, "expire", None)) or callable(getattr(cache, "_drain", None))
-
-
-def _seconds(interval: Any) -> float:
-    try:
-        value = interval.total_seconds() if hasattr(interval, "total_seconds") else interval
-        seconds = None if isinstance(value, (bool, str, bytes, bytearray)) else float(value)
-    except TypeError:
-        seconds = None
-    except OverflowError:
-        seconds = math.inf
-    if seconds is None:
-        msg = f"interval must be a number of seconds or a timedelta, got {interval!r}"
-        raise TypeError(msg)
-    if not 0 < seconds < math.inf:
-        msg = f"interval must be finite and > 0, got {interval!r}"
-        raise ValueError(msg)
-    return seconds

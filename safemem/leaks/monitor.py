@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import os
-from _queue import Empty, SimpleQueue
+from _queue import Empty
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Thread, current_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
-from weakref import ref
 
 from safemem._finalize import attach
-from safemem.core import new_lock, report_unraisable
+from safemem.core import report_unraisable
+from safemem.core._background import LONGEST_SLEEP, PATIENCE, Post, Shift, seconds_of
 from safemem.leaks.picture import Picture, picture_of_open
 from safemem.leaks.readings import Reader, Reading
 from safemem.leaks.trend import is_rising, parse_slope, slope_of
@@ -41,8 +38,6 @@ __all__ = ["Alert", "monitor"]
 _WINDOW: Final = 30  # readings that the slope is about
 _LEAST: Final = 512 * 1024  # bytes that memory must rise by in a window, whatever the slope: short intervals are noisy
 _LOOKS: Final = 4  # at the heap, after the first one: one a tick
-_PATIENCE: Final = 10.0  # seconds that stop() waits for a thread in the middle of a callback
-_LONGEST_SLEEP: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +115,7 @@ class monitor:  # noqa: N801 - reads as what it does: `with monitor(30):`
             raise TypeError(f"on_alert must be callable or None, got {on_alert!r}")
         limits = {"fds": _count("fds", fds), "threads": _count("threads", threads)}
         slope = None if rss_slope is None else parse_slope("rss_slope", rss_slope)
-        self._watch = _Watch(_seconds(interval), slope=slope, limits=limits, on_alert=on_alert, exporters=tuple(exporters), timer=timer)
+        self._watch = _Watch(seconds_of(interval), slope=slope, limits=limits, on_alert=on_alert, exporters=tuple(exporters), timer=timer)
 
     @property
     def interval(self) -> float:
@@ -150,7 +145,7 @@ class monitor:  # noqa: N801 - reads as what it does: `with monitor(30):`
         """Start the thread, unless it runs."""
         self._watch.start(self)
 
-    def stop(self, timeout: float = _PATIENCE) -> bool:
+    def stop(self, timeout: float = PATIENCE) -> bool:
         """Stop the thread and wait until it has ended, `timeout` seconds at most; return whether it has.
 
         It has not if a callback takes longer; called from `on_alert` it does not wait.
@@ -169,26 +164,6 @@ class monitor:  # noqa: N801 - reads as what it does: `with monitor(30):`
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: every {self.interval:g} s, {'running' if self.running else 'stopped'}>"
-
-
-class _Shift:
-    """One thread's time at work, from a start to a stop."""
-
-    __slots__ = ("__weakref__", "bell", "over", "owner", "pid", "thread")
-
-    def __init__(self, owner: monitor) -> None:
-        self.bell: SimpleQueue[object] = SimpleQueue()
-        self.over = False
-        self.owner = ref(owner, self.bell.put)
-        self.pid = os.getpid()
-        self.thread: Thread | None = None
-
-    def goes_on(self) -> bool:
-        return not self.over and self.owner() is not None and self.pid == os.getpid()
-
-    def end(self) -> None:
-        self.over = True
-        self.bell.put(None)
 
 
 class _Watch:
@@ -211,52 +186,36 @@ class _Watch:
         self._on_alert = on_alert
         self._exporters = exporters
         self._reader = Reader(timer)
-        self._lock = new_lock()
-        self._shift: _Shift | None = None
+        self._post = Post("safemem-monitor")
         self._alarmed: set[str] = set()  # kinds of which it was told, until they are as they should be
         self._picture: Picture | None = None
         self._looked = 0  # ticks since the first look
 
     def runs(self) -> bool:
-        shift = self._shift
-        return shift is not None and shift.goes_on()
+        return self._post.runs()
 
     def slope(self) -> float:
         readings = [each for each in tuple(self.readings) if each.rss is not None]
         return slope_of([each.time for each in readings], [each.rss or 0 for each in readings])
 
     def start(self, owner: monitor) -> None:
-        with self._lock:
+        with self._post.lock:
             if self.runs():
                 return
             self.readings.clear()  # a time when nobody looked is no part of a slope
-            self._shift = shift = _Shift(owner)
-            thread = Thread(target=_work, args=(self, shift), name="safemem monitor", daemon=True)
-            try:
-                thread.start()
-            except BaseException:
-                shift.end()
-                self._shift = None
-                raise
-            shift.thread = thread
+            shift = Shift(owner)
+            self._post.begin(shift, _work, self)
         for exporter in self._exporters:
             exporter.begin()
         if self._exporters:
             attach(shift, _end, self._exporters)
 
     def stop(self, timeout: float) -> bool:
-        with self._lock:
-            shift = self._shift
-            if shift is not None and shift.pid == os.getpid():
-                shift.end()
-            self._shift = None
-        if shift is None or shift.pid != os.getpid():
+        shift = self._post.end()
+        if shift is None:
             return True
         _end(self._exporters)
-        if shift.thread is None or shift.thread is current_thread():
-            return False
-        shift.thread.join(timeout)
-        return not shift.thread.is_alive()
+        return shift.wait(timeout)
 
     def rest(self) -> None:
         """Leave no audit running when nobody ticks any more."""
@@ -325,11 +284,11 @@ class _Watch:
             logging.getLogger("safemem").warning("%s", alert)
 
 
-def _work(watch: _Watch, shift: _Shift) -> None:
+def _work(watch: _Watch, shift: Shift) -> None:
     due = monotonic()
     while shift.goes_on():
         try:
-            shift.bell.get(timeout=max(0.0, min(due - monotonic(), _LONGEST_SLEEP)))
+            shift.bell.get(timeout=max(0.0, min(due - monotonic(), LONGEST_SLEEP)))
         except Empty:
             if monotonic() >= due:
                 _tick(watch)
@@ -357,12 +316,3 @@ def _count(name: str, value: Any) -> int | None:
     if value <= 0:
         raise ValueError(f"{name} must be > 0, got {value!r}")
     return value
-
-
-def _seconds(interval: Any) -> float:
-    value = interval.total_seconds() if hasattr(interval, "total_seconds") else interval
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"interval must be a number of seconds or a timedelta, got {interval!r}")
-    if not 0 < value < math.inf:
-        raise ValueError(f"interval must be finite and > 0, got {interval!r}")
-    return float(value)

@@ -7,13 +7,14 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from safemem.core import LRUCore
+from safemem.core._background import PATIENCE
 from safemem.memory.amounts import bytes_of, in_words
 from safemem.memory.budgetstats import BudgetStats
 from safemem.memory.ledger import Ledger
 from safemem.memory.measuring import LARGEST, Measure, own_bytes
 from safemem.memory.pressure import Pressure
 from safemem.memory.sources import source_of
-from safemem.memory.watcher import PATIENCE, Watcher
+from safemem.memory.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable

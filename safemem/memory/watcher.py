@@ -6,16 +6,14 @@ It keeps the budget alive no longer than anybody else does, and sleeps on a queu
 from __future__ import annotations
 
 import os
-from _queue import Empty, SimpleQueue
+from _queue import Empty
 from _thread import get_ident
-from typing import TYPE_CHECKING, Any, Final
-from weakref import ref
+from typing import TYPE_CHECKING, Final
 
-from safemem.core import new_lock, report_unraisable
+from safemem.core import report_unraisable
+from safemem.core._background import PATIENCE, Post, Shift
 
 if TYPE_CHECKING:
-    from threading import Thread
-
     from safemem.memory.ledger import Ledger
 
 __all__ = ["Watcher"]
@@ -26,83 +24,34 @@ WARY: Final = 0.05
 BUSY: Final = 0.01
 DISTANCE: Final = 0.2
 
-# How long stop() waits for a thread that is in the middle of a user's callback.
-PATIENCE: Final = 10.0
-
-
-class _Shift:
-    """One thread's time at work."""
-
-    __slots__ = ("bell", "over", "owner", "pid", "thread")
-
-    def __init__(self, owner: object) -> None:
-        self.bell: SimpleQueue[Any] = SimpleQueue()
-        self.over = False
-        self.owner = ref(owner, self.bell.put)
-        self.pid = os.getpid()
-        self.thread: Thread | None = None
-
-    def goes_on(self) -> bool:
-        return not self.over and self.owner() is not None and self.pid == os.getpid()
-
-    def end(self) -> None:
-        self.over = True
-        self.bell.put(None)
-
 
 class Watcher:
     """Starts and stops the thread of one budget."""
 
-    __slots__ = ("_lock", "_shift", "ledger")
+    __slots__ = ("_post", "ledger")
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self._lock = new_lock()
-        self._shift: _Shift | None = None
+        self._post = Post("safemem-budget")
 
     @property
     def runs(self) -> bool:
         """Whether the thread runs, in this process."""
-        shift = self._shift
-        return shift is not None and shift.goes_on()
+        return self._post.runs()
 
     def start(self, owner: object) -> None:
         """Start the thread unless it runs; it ends with `owner`."""
-        from threading import Thread
-
-        with self._lock:
-            if self.runs:
-                return
-            self._shift = shift = _Shift(owner)
-            thread = Thread(target=_watch, args=(self, shift), name="safemem-budget", daemon=True)
-            try:
-                thread.start()
-            except BaseException:
-                shift.end()  # it may have started
-                self._shift = None
-                raise
-            shift.thread = thread
+        with self._post.lock:
+            if not self._post.runs():
+                self._post.begin(Shift(owner), _watch, self.ledger)
 
     def stop(self, timeout: float = PATIENCE) -> bool:
         """Stop the thread and wait until it has ended; return whether it has."""
-        from threading import current_thread
-
-        with self._lock:
-            shift = self._shift
-            if shift is not None and shift.pid == os.getpid():
-                shift.end()
-            self._shift = None
-        if shift is None or shift.pid != os.getpid():
-            return True
-        thread = shift.thread
-        if thread is None or thread is current_thread():
-            return False
-        thread.join(timeout)
-        return not thread.is_alive()
+        shift = self._post.end()
+        return shift is None or shift.wait(timeout)
 
 
-def _watch(watcher: Watcher, shift: _Shift) -> None:
-    ledger = watcher.ledger
+def _watch(ledger: Ledger, shift: Shift) -> None:
     ledger.watcher = me = os.getpid(), get_ident()
     pause = 0.0
     while shift.goes_on():

@@ -57,9 +57,10 @@ class Mapped:
         np: Any = importlib.import_module("numpy")
         return np.ndarray(shape, dtype, buffer=self.buf)
 
-    def close(self) -> None:
-        """Let go of the memory."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def close(self) -> None:
+            """Let go of the memory."""
 
     def __enter__(self) -> Self:
         _ = self.buf  # raises if it is closed

@@ -19,8 +19,9 @@ from helpers.upkeep import LATE, SOON, Tended, all_end, sleeping, threads
 
 from safemem import maintain
 from safemem.caches import maintenance
+from safemem.core import _background
 
-FILES = {maintenance.__file__}
+FILES = {maintenance.__file__, _background.__file__}
 
 
 @pytest.fixture(autouse=True)
@@ -350,4 +351,4 @@ class TestProcess:
 
     def test_sleeps_are_limited(self) -> None:
         """The system's limit for one wait is not the limit of an interval."""
-        assert maintenance._LONGEST_SLEEP < threading.TIMEOUT_MAX
+        assert _background.LONGEST_SLEEP < threading.TIMEOUT_MAX

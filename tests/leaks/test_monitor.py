@@ -64,7 +64,7 @@ def test_thread_ticks_until_it_is_stopped():
     """Readings come while it runs, and none after; the thread is a daemon and ends."""
     with monitor(0.01, rss_slope=None) as watching:
         wait_for(lambda: len(watching.readings) >= 3)
-        (thread,) = [each for each in threading.enumerate() if each.name == "safemem monitor"]
+        (thread,) = [each for each in threading.enumerate() if each.name == "safemem-monitor"]
         assert thread.daemon
         assert watching.running
     assert not watching.running
@@ -191,7 +191,7 @@ def test_dropped_monitor_ends():
     """The thread keeps no monitor alive and ends with it."""
     watching = monitor(3600)
     watching.start()
-    (thread,) = [each for each in threading.enumerate() if each.name == "safemem monitor"]
+    (thread,) = [each for each in threading.enumerate() if each.name == "safemem-monitor"]
     gone = weakref.ref(watching)
     wait_for(lambda: len(watching.readings) == 1)
     watching = None

@@ -40,7 +40,7 @@ _NOBODYS: Final = frozenset({"_MainThread", "_DummyThread"})
 
 def _is_ours(thread: Any) -> bool:
     """Whether the audit itself, or its test runner, runs the thread."""
-    return text(attribute(thread, "_name")).startswith(("safemem monitor", "pytest"))
+    return text(attribute(thread, "_name")).startswith(("safemem-monitor", "pytest"))
 
 
 def _thread(ident: int, thread: Any) -> Item:
