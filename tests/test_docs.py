@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import gc
 import re
 import sys
 import textwrap
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.collect import heap_set_aside
 from helpers.isolate import run_script
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,11 +25,9 @@ NOT_PYTHON = re.compile(r"sh|text|toml|\{(include|toctree|eval-rst)\}.*")
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_of_other_tests() -> Iterator[None]:
-    # Pages collect garbage and audit: what thousands of tests before left in memory would be looked at each time.
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+    # Pages collect garbage: what thousands of tests before left in memory would be looked at each time.
+    with heap_set_aside():
+        yield
 
 
 def page_id(path: Path) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING
 
 import pytest
+from helpers.collect import heap_set_aside
 
 from safemem.demo.corpus import Corpus, find_corpus
 
@@ -34,10 +34,8 @@ def helper(value):
 @pytest.fixture(scope="package", autouse=True)
 def _nothing_of_other_tests() -> Iterator[None]:
     # Rows collect garbage many times; what thousands of tests before left in memory would be looked at each time.
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+    with heap_set_aside():
+        yield
 
 
 @pytest.fixture

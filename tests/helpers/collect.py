@@ -31,6 +31,17 @@ def collector_off() -> Iterator[None]:
 
 
 @contextmanager
+def heap_set_aside() -> Iterator[None]:
+    """Keep what is there by now from the collector and from audits, which would look at it each time."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@contextmanager
 def no_cyclic_garbage(what: str = "the block") -> Iterator[None]:
     """Fail if the block leaves anything that only the collector can free."""
     flags = gc.get_debug()

@@ -72,6 +72,7 @@ def test_grace():
     timer.start()
     with no_leaks(resources=False):
         pass
+    assert holder == []
     timer.join()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from typing import Any
 
 import pytest
@@ -93,14 +94,21 @@ def test_every_allocation_fails_once(kind: Any, change: Any) -> None:
 def test_nodes_that_cannot_be_made(kind: Any) -> None:
     """Where there is no memory for a node, there is none."""
     testcapi = pytest.importorskip("_testcapi")
+    before = sys.getrefcount(kind)
+    failures = 0
     for start in range(20):
         testcapi.set_nomemory(start, start + 1)
         try:
-            kind.__new__(kind)
+            made = kind.__new__(kind)
         except MemoryError:
-            pass
+            failures += 1
+            continue
         finally:
             testcapi.remove_mem_hooks()
+        assert (made.parent, made.children) == (None, ())
+        del made
+    assert 0 < failures < 20
+    assert sys.getrefcount(kind) == before
 
 
 @every_kind

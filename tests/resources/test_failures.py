@@ -10,6 +10,7 @@ import os
 import sys
 
 import pytest
+from helpers.failing import Failing
 
 from safemem.resources import lease, segment
 from safemem.resources.shm import managed_shm
@@ -98,16 +99,7 @@ def test_one_call_fails(tmp_path, monkeypatch, operation, module, name):
     number = 0
     while True:
         number += 1
-        calls = 0
-
-        def failing(*args, number=number, **kwargs):
-            nonlocal calls
-            calls += 1
-            if calls != number:
-                return real(*args, **kwargs)
-            if name == "close":  # it frees the descriptor all the same
-                real(*args)
-            raise OSError(errno.EIO, "made to fail")
+        failing = Failing(real, number)
 
         if operation == "create over an orphan":
             orphan(place)
@@ -127,7 +119,7 @@ def test_one_call_fails(tmp_path, monkeypatch, operation, module, name):
             lease.reclaim(place, leased)
         assert sorted(os.listdir(place)) == expected
         assert segment.live.keys() == live
-        if calls < number:  # there is no Nth call: all of them have failed once
+        if failing.calls < number:  # there is no Nth call: all of them have failed once
             break
     there.close()
     assert os.listdir(place) == []

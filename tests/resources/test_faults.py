@@ -11,8 +11,10 @@ import resource
 import signal
 import subprocess
 import sys
+from itertools import count
 
 import pytest
+from helpers.failing import Failing
 from helpers.forks import in_child
 
 from safemem.resources import lease, segment
@@ -75,19 +77,8 @@ def test_one_call_fails(place, monkeypatch, operation, module, name):
     """The Nth call of one kind fails, for every N there is: its error is the one that is reported, descriptors are closed, a sweep finds all that is left."""
     real = getattr(module, name)
     OPERATIONS[operation](place)  # what is done once a process is done
-    number = calls = 1
-    while number <= calls:
-        calls = 0
-
-        def failing(*args, number=number, **kwargs):
-            nonlocal calls
-            calls += 1
-            if calls != number:
-                return real(*args, **kwargs)
-            if name == "close":  # it frees the descriptor all the same
-                real(*args)
-            raise OSError(errno.EIO, "made to fail")
-
+    for number in count(1):
+        failing = Failing(real, number)
         before = len(os.listdir("/dev/fd"))
         with monkeypatch.context() as patch:
             patch.setattr(module, name, failing)
@@ -100,7 +91,8 @@ def test_one_call_fails(place, monkeypatch, operation, module, name):
             assert first == errno.EIO, number
         assert len(os.listdir("/dev/fd")) == before, number
         assert clean(place) == ["file"], number
-        number += 1
+        if number >= failing.calls:
+            break
 
 
 MAKERS = {

@@ -9,6 +9,7 @@ import subprocess
 from contextlib import suppress
 
 import pytest
+from helpers.failing import Failing
 from helpers.files import alone, descriptors
 from helpers.isolate import assert_clean, run_code
 
@@ -75,16 +76,7 @@ def test_one_call_fails(target, how, monkeypatch, operation, call):
     number = 0
     while True:
         number += 1
-        calls = 0
-
-        def failing(*args, number=number, **kwargs):
-            nonlocal calls
-            calls += 1
-            if calls != number:
-                return real(*args, **kwargs)
-            if call == "close":  # it frees the descriptor all the same
-                real(*args)
-            raise OSError(errno.EIO, "made to fail")
+        failing = Failing(real, number)
 
         before = descriptors()
         monkeypatch.setattr(module, call, failing)
@@ -104,7 +96,7 @@ def test_one_call_fails(target, how, monkeypatch, operation, call):
         if call == "unlink":  # what could not be removed is for a sweep
             sweep_directory(target.parent)
         left = set(os.listdir(target.parent)) - {"target"}
-        if calls < number:  # there is no Nth call: all of them have failed once
+        if failing.calls < number:  # there is no Nth call: all of them have failed once
             assert failed is None
             break
         published = call == "close" or (call == "fsync" and number == 2)  # the last step, when there is no way back

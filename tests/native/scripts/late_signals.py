@@ -9,6 +9,8 @@ import sys
 import threading
 import typing
 
+from helpers.late import calls_of, late_class
+
 heard: list[object] = []
 outcomes: list[str] = []
 
@@ -48,11 +50,7 @@ def use() -> None:
     native = sys.modules["safemem.core._native"]
     gc.collect()  # the collector clears in the order of age: first the module, then what the finaliser needs
 
-    class Late:
-        __slots__ = ()  # so that the collector does not see it, and does not call its finaliser before it clears anything
-
-        def __del__(self, call_all: object = call_all, calls: tuple[list[object]] = ([],)) -> None:
-            call_all(calls[0])
+    Late = late_class(call_all)
 
     about = sys.modules["safemem.core._emission"].About("late", None, replay=False)
     origin = (0, use.__code__, 0, about)
@@ -63,7 +61,7 @@ def use() -> None:
     signal = safemem.Signal(name="late")
     signal.connect(listener.hear)
     signal.connect(heard.append)
-    Late.__del__.__defaults__[1][0][:] = [
+    calls_of(Late)[:] = [
         ("core", lambda emit=core.emit: emit(1)),
         ("failing", lambda emit=failing.emit: emit()),
         ("signal", lambda signal=signal: signal.emit(1)),

@@ -9,6 +9,8 @@ import sys
 import threading
 import typing
 
+from helpers.late import calls_of, late_class
+
 outcomes: list[str] = []
 
 
@@ -27,11 +29,7 @@ def use() -> None:
     native = sys.modules["safemem.core._native"]
     gc.collect()  # the collector clears in the order of age: first the module, then what the finaliser needs
 
-    class Late:
-        __slots__ = ()  # so that the collector does not see it, and does not call its finaliser before it clears anything
-
-        def __del__(self, call_all: object = call_all, calls: tuple[list[object]] = ([],)) -> None:
-            call_all(calls[0])
+    Late = late_class(call_all)
 
     class Small(safemem.TreeNode):
         __slots__ = ()
@@ -43,7 +41,7 @@ def use() -> None:
     small[0].extend(small[1:3])
     record[0].extend(record[1:3])
     small[0].append(record[0])
-    Late.__del__.__defaults__[1][0][:] = [
+    calls_of(Late)[:] = [
         ("small", lambda: small[0].append(small[3])),
         ("parent", lambda read=native.parent_of: read(small[1]) is small[0]),
         ("children", lambda read=native.children_of: len(read(small[0]))),

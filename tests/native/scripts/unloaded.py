@@ -8,6 +8,8 @@ import sys
 import typing
 import warnings
 
+from helpers.late import calls_of, late_class
+
 log: list[str] = []
 warnings.simplefilter("ignore", RuntimeWarning)  # a result that is ready and never asked for
 
@@ -28,11 +30,7 @@ def use() -> None:
     native = sys.modules["safemem.core._native"]
     gc.collect()  # the collector clears in the order of age: first the module, then what the finaliser needs
 
-    class Late:
-        __slots__ = ()  # so that the collector does not see it, and does not call its finaliser before it clears anything
-
-        def __del__(self, call_all: object = call_all, calls: tuple[list[object]] = ([],)) -> None:
-            call_all(calls[0])
+    Late = late_class(call_all)
 
     cache = safemem.LRUCache(3)
     function = native.CallCore()
@@ -46,7 +44,7 @@ def use() -> None:
     ready = function(1)
     other = native.CallCore()
     wrapper = native.lru_wrapper(lambda x: x, 3, False, tuple)
-    Late.__del__.__defaults__[1][0][:] = [
+    calls_of(Late)[:] = [
         lambda: function(1).close(),
         lambda: ready.throw(ValueError),
         lambda: native.lru_wrapper(len, 3, False, tuple),
