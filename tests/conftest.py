@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from helpers.collect import set_heap_aside
 
 from safemem import core
 
@@ -21,6 +23,13 @@ def pytest_report_header() -> list[str]:
     """Say which core and which kind of interpreter the results are about."""
     gil = "on" if getattr(sys, "_is_gil_enabled", lambda: True)() else "off"
     return [f"safemem core: {core.CORE} ({core.WHY}), GIL: {gil}"]
+
+
+def pytest_collection_finish() -> None:
+    """Keep what thousands of tests consist of from the collector and from audits, which many of them run."""
+    with suppress(ImportError):
+        import hypothesis  # noqa: F401 - else its plugin does at the end, and then asks who refers to what, which nobody knows of what is set aside
+    set_heap_aside()
 
 
 @pytest.fixture(autouse=True)

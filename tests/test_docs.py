@@ -6,11 +6,9 @@ import doctest
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.collect import heap_set_aside
 from helpers.isolate import run_script
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,13 +19,6 @@ AUDITS = re.compile(r"check_leaks|no_leaks|why_alive|Audit\(|snapshot\(")
 
 # Fences that hold no Python: shell commands (run by .ci/run), output, and directives.
 NOT_PYTHON = re.compile(r"sh|text|toml|\{(include|toctree|eval-rst)\}.*")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_of_other_tests() -> Iterator[None]:
-    # Pages collect garbage: what thousands of tests before left in memory would be looked at each time.
-    with heap_set_aside():
-        yield
 
 
 def page_id(path: Path) -> str:

@@ -12,6 +12,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem._graph import class_of
+from safemem.leaks.frozen import set_aside
 from safemem.leaks.heap import census, referents_of
 
 if TYPE_CHECKING:
@@ -112,12 +113,13 @@ class Following:
     """The containers of the program over rounds: begin, then once after each round.
 
     A round costs a census of the heap: a quarter of a second for a million objects with the compiled core, and 70 bytes an object for as long
-    as it lasts. It holds no object of the program between the rounds.
+    as it lasts. It holds no object of the program between the rounds, but for those that `gc.freeze()` set aside before it began.
     """
 
-    __slots__ = ("buffers", "exits", "handlers", "own", "suspects", "swelling", "table", "types")
+    __slots__ = ("aside", "buffers", "exits", "handlers", "own", "suspects", "swelling", "table", "types")
 
     def __init__(self) -> None:
+        self.aside: list[Any] = []
         self.suspects: dict[int, Suspect] | None = None
         self.swelling: dict[int, int] | None = None  # types of which there are more after each round, by address
         self.types: Counter[int] = Counter()
@@ -130,17 +132,18 @@ class Following:
     def begin(self) -> None:
         """Count everything for the first time."""
         self.suspects = self.swelling = None
-        objects = gc.get_objects()
+        self.aside = set_aside()
+        objects = self._objects()
         self.table = census(objects)[0]
         self.types = Counter(map(id, map(type, objects)))
         self.buffers = self._weigh_buffers(objects)
-        self.own = {id(own) for own in (self, self.types, self.buffers, objects)}
+        self.own = {id(own) for own in (self, self.types, self.buffers, self.aside, objects)}
         self.handlers = -1
         self.exits = _exit_handlers()
 
     def after_round(self, calls: int) -> None:
         """Count again after `calls` calls; what did not grow is forgotten."""
-        objects = gc.get_objects()
+        objects = self._objects()
         self.table, grown, _ = census(objects, self.table)
         buffers = self._weigh_buffers(objects)
         swollen = {address for address, size in buffers.items() if size > self.buffers.get(address, size)}
@@ -196,14 +199,12 @@ class Following:
         buffers = compress(objects, map(_BUFFERS.__contains__, map(id, map(type, objects))))
         return {id(obj): _BUFFERS[id(class_of(obj))](obj) for obj in buffers}
 
-    def again(self) -> None:
-        """Go on with longer rounds: count types anew, keep the suspects."""
-        for suspect in (self.suspects or {}).values():
-            suspect.grew = 0
-
     def found(self) -> list[tuple[Suspect, Any]]:
         """Return the suspects with their containers, which are to be let go of soon."""
-        return self._again(gc.get_objects())
+        return self._again(self._objects())
+
+    def _objects(self) -> list[Any]:
+        return [*gc.get_objects(), *self.aside] if self.aside else gc.get_objects()
 
 
 def _exit_handlers() -> int:

@@ -7,7 +7,7 @@ from collections import Counter
 from types import CellType
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem._graph import class_of, type_name
+from safemem._graph import class_of, mro_of, type_name
 from safemem.leaks.benign import is_bounded, is_mirror, is_of_tool, is_weak_table
 from safemem.leaks.fixes import KIND_OF, fix_for
 from safemem.leaks.heap import referents_of
@@ -61,7 +61,7 @@ class Findings:
         size = (sample.bytes if sample is not None else 0) * (1 if found.slot else self.calls)
         signature = signature_of(kind, base.holder, _names_of(found.elements))
         what = _what(found, suspect, self.calls)
-        count = max(1, suspect.grew if suspect is not None else self.calls)
+        count = max(1, _more(found, suspect) if suspect is not None else self.calls)
         where = sample.where if sample is not None else None
         return Leak(kind, what, where, path.holder, max(size, 0), signature, fix_for(pattern), path, count)
 
@@ -84,8 +84,18 @@ def _what(found: Finding, suspect: Suspect | None, calls: int) -> str:
         return f"{thing}, larger after every call"
     names = Counter(type_name(element) for element in found.elements)
     most = ", ".join(name for name, _ in names.most_common(3))
-    more = f"{suspect.grew} more" if suspect is not None and suspect.grew > 0 else "more"
+    number = _more(found, suspect) if suspect is not None else 0
+    more = f"{number} more" if number > 0 else "more"
     return f"{thing}, {more} after {calls} calls{f': {most}' if most else ''}"
+
+
+def _more(found: Finding, suspect: Suspect) -> int:
+    """Return how many entries came: of a dict, keys may have been counted as well as values."""
+    entries = _length(found.grows) if any(base is dict for base in mro_of(class_of(found.grows))) else 0
+    return suspect.grew // max(1, round(suspect.size / entries)) if entries else suspect.grew
+
+
+_length: Final[Any] = vars(dict)["__len__"]
 
 
 def leaks_of(following: Following, evidence: Evidence, calls: int, own: object, *roots: Root) -> Findings:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-__all__ = ["Root", "Roots", "gather", "is_module", "is_tool"]
+__all__ = ["Root", "Roots", "boundaries", "gather", "is_module", "is_tool"]
 
 # Tools that look at the program rather than being part of it; what they hold, they hold for as long as the program is being looked at.
 _TOOLS: Final = (
@@ -75,6 +75,13 @@ def gather(*more: Root) -> Roots:
     roots.add(_locals(frames, tools=True))
     roots.add(iter([Root(sys.modules, "sys.modules")]))
     return roots
+
+
+def boundaries() -> tuple[list[Any], list[Any]]:
+    """Return where ways to the program's objects begin, and the modules of tools, where none goes on."""
+    program, standard, tools = _modules()
+    starts = [root.obj for root in (*program, *standard, *_interpreter(), *_locals(running_frames(), tools=False))]
+    return starts, [root.obj for root in tools]
 
 
 def _modules() -> tuple[list[Root], list[Root], list[Root]]:

@@ -105,7 +105,6 @@ class Rounds:
             if calls > _LONGER and (self._openings.kinds or self._seconds * calls * self._rounds > _PATIENCE or grown * _LONGER > _BYTES):
                 return
             before = self._openings.resident()
-            self._following.again()
             yield from self._stage(calls, self._rounds if calls <= _LONGER else min(self._rounds, _FEW))
             grown = self._openings.resident() - before
             self._drop_benign()

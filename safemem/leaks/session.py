@@ -11,6 +11,7 @@ from safemem.leaks.census import Suspect
 from safemem.leaks.circles import circles_left
 from safemem.leaks.evidence import Evidence
 from safemem.leaks.findings import findings_of_audit
+from safemem.leaks.frozen import set_aside
 from safemem.leaks.heap import census, referents_of
 from safemem.leaks.openings import opened_since
 from safemem.leaks.probes import snapshot
@@ -54,7 +55,7 @@ class Audit:
     """
 
     __module__ = "safemem"
-    __slots__ = ("_before", "_lengths", "_looks", "_next", "_running", "_streaks", "_table", "_traces", "_tracing", "report")
+    __slots__ = ("_aside", "_before", "_lengths", "_looks", "_next", "_running", "_streaks", "_table", "_traces", "_tracing", "report")
 
     def __init__(self, trace: bool = False) -> None:
         if class_of(trace) is not bool:
@@ -78,7 +79,8 @@ class Audit:
         if self._tracing:
             self._trace()
         gc.collect()
-        objects = gc.get_objects()
+        self._aside = set_aside()
+        objects = self._objects()
         self._table = census(objects)[0]
         self._lengths = {
             id(obj): len(referents_of(obj)) for obj in objects if class_of(obj) is dict or class_of(obj) is list or class_of(obj) is set
@@ -107,7 +109,7 @@ class Audit:
         if not self._running:
             return
         start = perf_counter()
-        objects = gc.get_objects()
+        objects = self._objects()
         self._table, grown, _ = census(objects, self._table)
         objects.clear()
         self._streaks = {id(obj): self._streaks.get(id(obj), 0) + 1 for obj in grown}
@@ -136,6 +138,7 @@ class Audit:
         finally:
             self._running = False
             self._table = self._before = None
+            self._aside = []
             self._streaks = self._lengths = {}
             if self._traces:
                 self._end_trace()
@@ -151,7 +154,7 @@ class Audit:
     def _grown(self) -> list[Leak]:
         """Return the containers that were growing at every look, up to the last."""
         least = min(_LOOKS, self._looks)
-        objects = gc.get_objects()
+        objects = self._objects()
         new = census(objects, self._table, fresh=True)[2]
         pairs: list[tuple[Suspect, Any]] = []
         for obj in objects:
@@ -168,6 +171,9 @@ class Audit:
         finally:
             pairs.clear()
             evidence.close()
+
+    def _objects(self) -> list[Any]:
+        return [*gc.get_objects(), *self._aside]
 
     def __enter__(self) -> Self:
         self.start()

@@ -160,7 +160,6 @@ def test_collections_in_the_middle_of_changes():
     top.append(other)
     Biter.target = top
     thresholds = gc.get_threshold()
-    gc.freeze()
     gc.set_threshold(3)
     try:
         for number in range(2000):
@@ -179,7 +178,6 @@ def test_collections_in_the_middle_of_changes():
     finally:
         Biter.target = None
         gc.set_threshold(*thresholds)
-        gc.unfreeze()
     assert Biter.bites >= 2000
     check(top)
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from helpers.collect import heap_set_aside
 
 from safemem.demo.corpus import Corpus, find_corpus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 FILES = 40
@@ -29,13 +27,6 @@ def helper(value):
         return value
     return inner
 '''
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _nothing_of_other_tests() -> Iterator[None]:
-    # Rows collect garbage many times; what thousands of tests before left in memory would be looked at each time.
-    with heap_set_aside():
-        yield
 
 
 @pytest.fixture

@@ -11,34 +11,28 @@ from contextlib import contextmanager
 _inside: list[bool] = []
 
 
+def set_heap_aside() -> None:
+    """Keep what is there by now from the collector and from audits, for good: they would look at it each time."""
+    gc.collect()
+    gc.freeze()
+
+
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """Run a block with the collector off, whatever it was before, and with everything that exists by now hidden from it."""
-    if _inside:  # freezing again would hide what the outer block made
+    """Run a block with the collector off, whatever it was before, and with no garbage from before."""
+    if _inside:  # a collection would take what the outer block made
         yield
         return
     was_enabled = gc.isenabled()
     gc.disable()
-    gc.freeze()
+    gc.collect()
     _inside.append(True)
     try:
         yield
     finally:
         _inside.clear()
-        gc.unfreeze()
         if was_enabled:
             gc.enable()
-
-
-@contextmanager
-def heap_set_aside() -> Iterator[None]:
-    """Keep what is there by now from the collector and from audits, which would look at it each time."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextmanager

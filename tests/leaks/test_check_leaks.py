@@ -9,6 +9,7 @@ import doctest
 import functools
 import gc
 import io
+import re
 import sys
 import threading
 import tracemalloc
@@ -42,6 +43,20 @@ def single(report):
     """The one leak of a report."""
     assert len(report.leaks) == 1, str(report)
     return report.leaks[0]
+
+
+@pytest.mark.parametrize("key", [int, str, lambda number: (number,)])
+def test_entries_are_counted(key):
+    """How many entries came is told, whatever the collector counts of a dict."""
+    table = {}
+
+    def work():
+        for _ in range(3):
+            table[key(len(table))] = []
+
+    (leak,) = check_leaks(work).leaks
+    more, calls = re.search(r"(\d+) more after (\d+) calls", leak.what).groups()
+    assert abs(int(more) - 3 * int(calls)) <= 3
 
 
 def test_growing_list(shop):

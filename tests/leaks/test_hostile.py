@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from types import ModuleType
 
 import pytest
+from helpers.collect import set_heap_aside
 
 from safemem import check_leaks, why_alive
 
@@ -180,8 +180,5 @@ def test_finaliser_that_bites(shop):
 def test_frozen_objects(shop):
     """What was hidden from the collector by gc.freeze() is found by the walk."""
     shop.frozen = [object()]
-    gc.freeze()
-    try:
-        assert why_alive(shop.frozen[0]).holder == "module shop.frozen[0]"
-    finally:
-        gc.unfreeze()
+    set_heap_aside()
+    assert why_alive(shop.frozen[0]).holder == "module shop.frozen[0]"

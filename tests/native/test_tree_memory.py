@@ -186,7 +186,6 @@ def test_the_collector_may_run_anywhere() -> None:
 
     thresholds = gc.get_threshold()
     gc.set_threshold(1, 1, 1)
-    gc.freeze()
     try:
         for number in range(300):
             biter = Biter(number)
@@ -202,7 +201,6 @@ def test_the_collector_may_run_anywhere() -> None:
                 other.clear()
     finally:
         gc.set_threshold(*thresholds)
-        gc.unfreeze()
     gc.collect()
     check(top)
     check(other)

@@ -64,15 +64,6 @@ if sys.platform != "linux":
 FAILING = [name for name, kind in KINDS.items() if kind.fails]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_of_other_tests():
-    # Each test collects garbage; what all the others left in memory would be looked at each time.
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A directory for everything; no test leaves anything there but one file and a log, or a descriptor."""
