@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import islice
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
 from safemem._compat import K, V
-from safemem.core._account import Tab
+from safemem.core._account import PLAIN, Tab
 from safemem.core._calls import measure_all
-from safemem.core._tables import KEY, SLOT, VALUE, Entry, Gone, Tables
+from safemem.core._tables import KEY, REPLACED, SIZE, SLOT, VALUE, Entry, Gone, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +37,12 @@ class Accounted(Tables[K, V]):
         self,
         account: AccountCore,
         measure: Callable[[Any, Any], tuple[int, float]],
-        _own: int,
-        _cost: float | None,
+        own: int,
+        cost: float | None,
     ) -> bool:
         """Be charged what `measure(key, value)` says for each entry; False if the cache is charged to another account.
 
-        `_own` and `_cost`: what `measure` adds for the entry itself, and the cost it always gives; the native core asks it only where it must.
+        `own` and `cost`: what `measure` adds for the entry itself, and the cost it always gives, None if it has to be asked in any case.
         """
         with self._lock:
             self._replay()
@@ -49,9 +50,9 @@ class Accounted(Tables[K, V]):
             if tab is not None:
                 if tab.account is not account:
                     return False
-                tab.measure = measure
+                tab.set_measure(measure, own, cost)
                 return True
-            self._tab = tab = Tab(account, measure)
+            self._tab = tab = Tab(account, measure, own, cost)
             self._simplify()
             for entry in list(self._order.values()):
                 self._charge(entry, None)
@@ -85,14 +86,14 @@ class Accounted(Tables[K, V]):
         """Return `(handle, key, value)` of the entries that nothing is charged for yet."""
         with self._lock:
             tab = self._tab
-            slots = [] if tab is None else [slot for slot, charge in tab.charges.items() if not charge.uses]
+            slots = [] if tab is None else [slot for slot, charge in tab.charges.items() if not charge[2]]
             return [(slot, entry[KEY], self._value_of(entry)) for slot in slots if self._is_there(entry := self._order[slot])]
 
     def _record(self, handle: int, nbytes: int, cost: float) -> None:
         """Charge an entry that nothing has been charged for with what was measured."""
         with self._lock:
             tab = self._tab
-            if tab is not None and handle in tab.charges and not tab.charges[handle].uses:
+            if tab is not None and handle in tab.charges and not tab.charges[handle][2]:
                 del tab.charges[handle]  # which was of nothing
                 self._charge(self._order[handle], (nbytes, cost))
 
@@ -104,6 +105,108 @@ class Accounted(Tables[K, V]):
             tab.owe(slot, measured, counts=self._is_counted(entry))
             if slot not in self._order:  # removed by what the collector called
                 tab.forgive(slot)
+
+    def _set_charged(self, tab: Tab, key: K, value: V, now: Any, deadline: Any) -> bool:
+        """Store a value; `_set`, written out for the most frequent case. False: it is another, and nothing has been done.
+
+        That case: entries are only counted and consist of nothing that would have to be looked into, nothing is due, nothing is being loaded.
+        The steps are those of `__setitem__`, and with each the one that charges for it.
+        """
+        cost = tab.cost
+        if cost is None or type(value) not in PLAIN or type(key) not in PLAIN or self._weighs or self._hooked:
+            return False
+        account = tab.account
+        charges = tab.charges
+        nbytes = tab.own + getsizeof(key) + getsizeof(value)
+        charge = (nbytes, account.clock, 1, cost)  # made here: where something is made the collector may call anything
+        entry = replaced = victim = None
+        change = 0
+        lock = self._lock
+        try:  # see `__setitem__`
+            lock.acquire()
+            if self._log:
+                self._replay()
+            index = self._index
+            order = self._order
+            if self._tab is not tab or self._loading or self._maxsize < 1 or (deadline is not None and self._is_due(now, deadline)):
+                pass  # another case
+            elif key in index:
+                entry = index.get(key)
+                slot = 0 if entry is None else entry[1]
+                if slot in charges:
+                    charge = (nbytes, charge[1], charges[slot][2] + 1, cost)
+                if slot in charges and slot in self._order:
+                    replaced = (entry[0],)
+                    entry[0] = value
+                    entry[4] = deadline
+                    change = nbytes - charges[slot][0]
+                    charges[slot] = charge
+                    tab.total += change
+                    order.move_to_end(slot)
+                else:  # removed by what the comparison called
+                    entry = None
+            else:
+                self._serial = slot = self._serial + 1
+                order[slot] = entry = [value, slot, key, 1, deadline]
+                try:
+                    known = index.setdefault(key, entry)
+                except BaseException:
+                    self._drop(entry)
+                    raise
+                if known is not entry or slot not in self._order or self._tab is not tab:
+                    self._withdraw(entry)
+                    entry = None
+                else:
+                    charges[slot] = charge
+                    tab.total += nbytes
+                    change = nbytes
+                    if len(order) > self._maxsize:
+                        cold = 0
+                        for cold in order:  # noqa: B007 - the first only
+                            break
+                        victim = order[cold]
+                        try:
+                            taken = index.pop(victim[2], None)
+                        except Exception:  # noqa: BLE001 - as there
+                            taken = None
+                        if taken is victim and cold in order and cold in charges:
+                            del order[cold]
+                            number = charges[cold][0]
+                            del charges[cold]
+                            tab.total -= number
+                            change -= number
+                            if deadline is not None and cold in self._due:
+                                del self._due[cold]
+                        else:
+                            victim = self._remove_odd(victim, taken)
+                            self._evictions += victim is not None
+            if deadline is not None and entry is not None:
+                self._schedule(entry)
+        finally:
+            try:
+                lock.release()
+            except RuntimeError:
+                pass
+            if change:  # `account.charge(change)`, written out
+                lock = account._lock
+                try:
+                    lock.acquire()
+                    account._used += change
+                finally:
+                    try:
+                        lock.release()
+                    except RuntimeError:
+                        pass
+        if entry is None:
+            return False
+        if self._on_remove is not None:
+            if victim is not None:
+                self._tell([(victim[2], victim[0], SIZE)])
+            elif replaced is not None and replaced[0] is not value:
+                self._tell([(entry[2], replaced[0], REPLACED)])
+        if self._tab is not tab or account._used > account.alarm:
+            self._settle_account(tab)
+        return True
 
     def _settle_account(self, tab: Tab | None) -> None:
         """Do what is left to do for the budget after a store, with no lock held; `tab`: what measured the entry."""
@@ -129,9 +232,9 @@ class Accounted(Tables[K, V]):
                 return None
 
             def may_go(slot: int, charge: Charge) -> bool:
-                return charge.counts and tab.total - charge.bytes >= floor and not (spare and not self._frees(self._order[slot]))
+                return slot not in tab.idle and tab.total - charge[0] >= floor and not (spare and not self._frees(self._order[slot]))
 
-            return tab.offer(self._ends()[:samples], samples, weight, may_go)
+            return tab.offer(self._ends()[:samples], self._serial, samples, weight, may_go)
 
     def _give_up(self, handle: int, cause: RemovalCause, floor: int) -> int:
         """Give up an entry that was offered, unless that would leave less than `floor`.
@@ -145,9 +248,9 @@ class Accounted(Tables[K, V]):
                 self._replay()
                 tab = self._tab
                 charge = None if tab is None else tab.charges.get(handle)
-                if tab is not None and charge is not None and charge.counts and tab.total - charge.bytes >= floor:
+                if tab is not None and charge is not None and handle not in tab.idle and tab.total - charge[0] >= floor:
                     entry = self._order[handle]
-                    freed = charge.bytes if self._frees(entry) else 0
+                    freed = charge[0] if self._frees(entry) else 0
                     if not self._part_with(entry, gone, cause):
                         freed = -1
         finally:

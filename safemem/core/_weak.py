@@ -254,7 +254,7 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
         weight = self._prepare(key, value)
         gone: Gone = []
         tab = self._tab
-        measured = None if tab is None else tab.measure(key, value)
+        measured = None if tab is None else tab.measure_entry(key, value)
         try:
             with self._lock:
                 self._settle(now, gone)
@@ -290,7 +290,7 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
         weight = self._prepare(key, value)
         gone: Gone = []
         tab = self._tab
-        measured = None if tab is None else tab.measure(key, value)
+        measured = None if tab is None else tab.measure_entry(key, value)
         try:
             with self._lock:
                 self._settle(now, gone)
@@ -401,9 +401,7 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
             tab = self._tab
             if tab is None:
                 return 0
-            return sum(
-                tab.charges[slot].bytes for slot, entry in list(self._strong.items()) if slot in tab.charges and is_ours_alone(entry)
-            )
+            return sum(tab.charges[slot][0] for slot, entry in list(self._strong.items()) if slot in tab.charges and is_ours_alone(entry))
 
     # -- copies --------------------------------------------------------------------------------------------------------------------
 
