@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import islice
 from sys import getsizeof
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from safemem._compat import K, V
 from safemem.core._account import PLAIN, Tab
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from safemem.core._causes import RemovalCause
 
 __all__ = ["Accounted"]
+
+# How many entries are given up at a time before others may have the lock.
+BATCH: Final = 64
+
+# A table is hollow if it takes so many bytes for each of its entries, and is not small.
+HOLLOW: Final = 200
+SMALL: Final = 1 << 16
 
 
 class Accounted(Tables[K, V]):
@@ -86,8 +94,10 @@ class Accounted(Tables[K, V]):
         """Return `(handle, key, value)` of the entries that nothing is charged for yet."""
         with self._lock:
             tab = self._tab
-            slots = [] if tab is None else [slot for slot, charge in tab.charges.items() if not charge[2]]
-            return [(slot, entry[KEY], self._value_of(entry)) for slot in slots if self._is_there(entry := self._order[slot])]
+            charges = {} if tab is None else tab.charges
+            slots = [slot for slot in [*charges] if not charges.get(slot, (0, 0, 1))[2]]
+            entries = [entry for slot in slots if (entry := self._order.get(slot)) is not None]
+            return [(entry[SLOT], entry[KEY], self._value_of(entry)) for entry in entries if self._is_there(entry)]
 
     def _record(self, handle: int, nbytes: int, cost: float) -> None:
         """Charge an entry that nothing has been charged for with what was measured."""
@@ -116,7 +126,6 @@ class Accounted(Tables[K, V]):
         if cost is None or type(value) not in PLAIN or type(key) not in PLAIN or self._weighs or self._hooked:
             return False
         account = tab.account
-        charges = tab.charges
         nbytes = tab.own + getsizeof(key) + getsizeof(value)
         charge = (nbytes, account.clock, 1, cost)  # made here: where something is made the collector may call anything
         entry = replaced = victim = None
@@ -128,6 +137,7 @@ class Accounted(Tables[K, V]):
                 self._replay()
             index = self._index
             order = self._order
+            charges = tab.charges
             if self._tab is not tab or self._loading or self._maxsize < 1 or (deadline is not None and self._is_due(now, deadline)):
                 pass  # another case
             elif key in index:
@@ -135,7 +145,7 @@ class Accounted(Tables[K, V]):
                 slot = 0 if entry is None else entry[1]
                 if slot in charges:
                     charge = (nbytes, charge[1], charges[slot][2] + 1, cost)
-                if slot in charges and slot in self._order:
+                if entry is not None and slot in charges and slot in self._order:
                     replaced = (entry[0],)
                     entry[0] = value
                     entry[4] = deadline
@@ -169,8 +179,9 @@ class Accounted(Tables[K, V]):
                             taken = index.pop(victim[2], None)
                         except Exception:  # noqa: BLE001 - as there
                             taken = None
-                        if taken is victim and cold in order and cold in charges:
-                            del order[cold]
+                        charges = tab.charges
+                        if taken is victim and cold in self._order and cold in charges:
+                            del self._order[cold]
                             number = charges[cold][0]
                             del charges[cold]
                             tab.total -= number
@@ -241,21 +252,25 @@ class Accounted(Tables[K, V]):
 
         Return the bytes that this frees, 0 if others use the value; -1: the entry has gone or has to stay.
         """
-        freed = -1
         gone: Gone = []
         try:
             with self._lock:
                 self._replay()
-                tab = self._tab
-                charge = None if tab is None else tab.charges.get(handle)
-                if tab is not None and charge is not None and handle not in tab.idle and tab.total - charge[0] >= floor:
-                    entry = self._order[handle]
-                    freed = charge[0] if self._frees(entry) else 0
-                    if not self._part_with(entry, gone, cause):
-                        freed = -1
+                return self._part_with_one(handle, gone, cause, floor)
         finally:
             self._tell(gone)
-        return freed
+
+    def _part_with_one(self, handle: int, gone: Gone, cause: RemovalCause, floor: int) -> int:
+        """Do what `_give_up` says, with the lock held."""
+        tab = self._tab
+        entry = self._order.get(handle)
+        if tab is None or entry is None or handle not in tab.charges or handle in tab.idle:
+            return -1
+        number = tab.charges[handle][0]
+        if tab.total - number < floor:
+            return -1
+        freed = number if self._frees(entry) else 0
+        return freed if self._part_with(entry, gone, cause) else -1
 
     def _cold_regions(self, most: int, bits: int) -> list[int]:
         """Return the regions of the address space in which the values of so many of the coldest entries lie."""
@@ -270,21 +285,47 @@ class Accounted(Tables[K, V]):
         Return how many went and what was charged for them.
         """
         wanted = set(regions)
+        busy = self._lock._is_owned()  # type: ignore[attr-defined] # by this thread, in the middle of something
         with self._lock:
             self._replay()
-            handles = [slot for slot, entry in self._order.items() if id(entry[VALUE]) >> bits in wanted and self._is_counted(entry)]
+            entries = list(self._order.values())
+            handles = [entry[SLOT] for entry in entries if id(entry[VALUE]) >> bits in wanted and self._is_counted(entry)]
+        del entries  # with no lock held: they may be the last that keep a value
         count = nbytes = 0
-        for handle in handles:
-            if nbytes >= most:
-                break
-            entry = self._order.get(handle)
-            if entry is not None and self._frees(entry):
-                entry = None  # which would keep it
-                freed = self._give_up(handle, cause, floor)
-                if freed >= 0:
-                    count += 1
-                    nbytes += freed
+        for start in range(0, len(handles), BATCH):
+            gone: Gone = []
+            try:
+                with self._lock:
+                    self._replay()
+                    for handle in handles[start : start + BATCH]:
+                        if nbytes >= most:
+                            break
+                        entry = self._order.get(handle)
+                        if entry is not None and self._frees(entry):
+                            freed = self._part_with_one(handle, gone, cause, floor)
+                            count += freed >= 0
+                            nbytes += max(freed, 0)
+                    entry = None
+            finally:
+                self._tell(gone)
+        if count and not busy:
+            self._compact()
         return count, nbytes
+
+    def _compact(self) -> None:
+        """Make the tables anew if they are much too large for what they hold, for no table becomes smaller by itself."""
+        with self._lock:
+            self._replay()
+            tab, index = self._tab, self._index
+            if tab is None or getsizeof(tab.charges) < max(len(tab.charges) * HOLLOW, SMALL):
+                return
+            serial, dropped, total = self._serial, self._dropped, tab.total
+            fresh, order, charges = dict(index), OrderedDict(self._order), dict(tab.charges)
+            # No calls from here on: what the collector runs might change the cache, as it might have done until now.
+            if self._serial == serial and self._dropped == dropped and tab.total == total and self._tab is tab and self._index is index:
+                self._index = fresh
+                self._order = order
+                tab.charges = charges
 
     def _reclaimable(self) -> int:
         """Return the bytes that letting go of everything would free."""

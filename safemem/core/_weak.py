@@ -396,6 +396,9 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
     def _part_with(self, entry: Entry, gone: Gone, cause: RemovalCause) -> bool:
         return self._let_off_entry(entry, gone, cause)
 
+    def _compact(self) -> None:
+        """Leave the tables as they are: two of them have to stay in step."""
+
     def _reclaimable(self) -> int:
         with self._lock:
             tab = self._tab
