@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem.core._locks import new_lock
@@ -20,13 +21,16 @@ from safemem.core._locks import new_lock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AccountCore", "Charge", "Tab"]
+__all__ = ["PLAIN", "AccountCore", "Charge", "Tab"]
 
 # How many hits a tab keeps until somebody asks what entries are worth; of more, the oldest are forgotten.
 HITS_KEPT: Final = 8192
 
 # How many entries are looked at if none of the few may go.
 MOST_LOOKED_AT: Final = 1024
+
+# What consists of nothing but itself.
+PLAIN: Final = frozenset({str, bytes, int, float, bool, complex, type(None)})
 
 _NEVER: Final = (1 << 63) - 1
 _LONG: Final = (1 << 64) - 1
@@ -62,56 +66,59 @@ class AccountCore:
         """Called after a store, with no lock held, when more than `alarm` is used."""
 
 
-class Charge:
-    """What is charged for one entry; without any `uses` it has not been measured yet."""
+# What is charged for an entry: its bytes; what the clock said when it was last used; how often that was, 0 if it has not been measured yet; and
+# what it costs to make it again.
+Charge = tuple[int, float, int, float]
 
-    __slots__ = ("bytes", "counts", "since", "uses", "worth")
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self.counts = False  # not while the entry is held weakly
-        self.since = 0.0
-        self.uses = 0
-        self.worth = 0.0
-
-    def score(self, weight: float) -> float:
-        """Return what the entry is worth."""
-        return self.since + self.uses * self.worth * weight
+_UNMEASURED: Final = (0, 0.0)
 
 
 class Tab:
-    """A cache's part of an account: for who holds the cache's lock. Charges are found by the slots of their entries."""
+    """A cache's part of an account: for who holds the cache's lock. Charges are found by the slots of their entries, serial numbers."""
 
-    __slots__ = ("_random", "_slots", "account", "charges", "hits", "measure", "total")
+    __slots__ = ("_random", "_seen", "_slots", "account", "charges", "cost", "hits", "idle", "measure", "own", "total")
 
-    def __init__(self, account: AccountCore, measure: Callable[[Any, Any], tuple[int, float]]) -> None:
+    def __init__(self, account: AccountCore, measure: Callable[[Any, Any], tuple[int, float]], own: int, cost: float | None) -> None:
         self.account = account
-        self.measure = measure
         self.charges: dict[int, Charge] = {}
+        self.idle: set[int] = set()  # slots of entries that are held weakly: what is charged for them does not count
         self.total = 0
         self.hits: list[int] = []  # slots
-        self._slots: list[int] = []  # of all charges, to pick one at random, and of some that are gone
+        self._slots: list[int] = []  # of what was there a while ago, to pick from at random
+        self._seen = 0  # the last slot of that while
         self._random = id(self)
+        self.set_measure(measure, own, cost)
 
     def __del__(self) -> None:
         self.account._returned.append(self.total)
 
+    def set_measure(self, measure: Callable[[Any, Any], tuple[int, float]], own: int, cost: float | None) -> None:
+        """Set what measures entries; `own` and `cost` as for `_open_account`."""
+        self.measure = measure
+        self.own = own
+        self.cost = cost
+
+    def measure_entry(self, key: Any, value: Any) -> tuple[int, float]:
+        """Return the bytes of an entry and its cost; calls out if they consist of more than themselves."""
+        cost = self.cost
+        if cost is not None and type(value) in PLAIN and type(key) in PLAIN:
+            return self.own + getsizeof(key) + getsizeof(value), cost
+        return self.measure(key, value)
+
     def owe(self, slot: int, measured: tuple[int, float] | None, *, counts: bool) -> None:
         """Charge an entry that came, or got another value; None: it has not been measured."""
-        charge = self.charges.get(slot)
-        fresh = charge is None
-        if charge is None:
-            charge = Charge()
-            self._slots.append(slot)
-        before = charge.bytes if charge.counts else 0
-        number, cost = (0, 0.0) if measured is None else measured
-        charge.bytes = number
-        charge.counts = counts
-        charge.worth = cost / max(number, 1)
-        charge.since = self.account.clock
-        charge.uses = 0 if measured is None else 1 if fresh else charge.uses + 1
-        change = (number if counts else 0) - before
-        self.charges[slot] = charge
+        number, cost = _UNMEASURED if measured is None else measured
+        before = self.charges.get(slot)
+        if before is None:
+            change, uses = 0, 1
+        else:
+            change, uses = 0 if slot in self.idle else -before[0], before[2] + 1
+        if counts:
+            change += number
+            self.idle.discard(slot)
+        else:
+            self.idle.add(slot)
+        self.charges[slot] = number, self.account.clock, uses if measured is not None else 0, cost
         self.total += change
         self.account.charge(change)
 
@@ -119,28 +126,36 @@ class Tab:
         """Take off an entry that has left."""
         charges = self.charges
         if slot in charges:
-            charge = charges[slot]
+            number = charges[slot][0]
             del charges[slot]
-            if charge.counts:
-                self.total -= charge.bytes
-                self.account.charge(-charge.bytes)
+            if slot in self.idle:
+                self.idle.remove(slot)
+            else:
+                self.total -= number
+                self.account.charge(-number)
 
     def recount(self, slot: int, *, counts: bool) -> None:
         """Let an entry's charge count, or not any more."""
         charge = self.charges.get(slot)
-        if charge is not None and charge.counts is not counts:
-            charge.counts = counts
-            change = charge.bytes if counts else -charge.bytes
-            self.total += change
-            self.account.charge(change)
+        if charge is None or (slot in self.idle) is not counts:
+            return
+        if counts:
+            self.idle.remove(slot)
+            change = charge[0]
+        else:
+            self.idle.add(slot)
+            change = -charge[0]
+        self.total += change
+        self.account.charge(change)
 
     def clear(self) -> None:
         """Take off everything."""
         total = self.total
         self.total = 0
         self.charges = {}
-        self._slots = []
+        self.idle = set()
         self.hits = []
+        self._slots = []
         self.account.charge(-total)
 
     def note(self, hits: list[int]) -> None:
@@ -149,41 +164,53 @@ class Tab:
         if len(self.hits) > HITS_KEPT:
             del self.hits[: HITS_KEPT // 2]
 
-    def offer(self, first: list[int], samples: int, weight: float, may_go: Callable[[int, Charge], bool]) -> tuple[float, int, int] | None:
-        """Return `(score, bytes, slot)` of the least valuable of these entries and of some at random; None: none may go."""
+    def offer(
+        self, first: list[int], newest: int, samples: int, weight: float, may_go: Callable[[int, Charge], bool]
+    ) -> tuple[float, int, int] | None:
+        """Return `(score, bytes, slot)` of the least valuable of these entries and of some at random; None: none may go.
+
+        `newest`: the last slot that was given to an entry.
+        """
         self._count_hits()
-        found = self._least([*first, *(self._pick() for _ in range(samples - len(first)))], weight, may_go)
+        if newest - self._seen > len(self.charges) >> 2 or not self._slots:  # a quarter of them, or more, came since
+            self._seen = newest
+            self._slots = list(self.charges)
+        found = self._least([*first, *self._pick(samples - len(first))], weight, may_go)
         return self._least(list(islice(self.charges, MOST_LOOKED_AT)), weight, may_go) if found is None else found
 
     def _least(self, slots: list[int], weight: float, may_go: Callable[[int, Charge], bool]) -> tuple[float, int, int] | None:
         best: tuple[float, int, int] | None = None
+        charges = self.charges
         for slot in slots:
-            charge = self.charges.get(slot)
+            charge = charges.get(slot)
             if charge is None:
                 continue
-            score = charge.score(weight)
+            number, since, uses, cost = charge
+            score = since + uses * cost * weight / (number or 1)
             if (best is None or score < best[0]) and may_go(slot, charge):
-                best = (score, charge.bytes, slot)
+                best = score, number, slot
         return best
 
     def _count_hits(self) -> None:
         hits, self.hits = self.hits, []
-        clock = self.account.clock
+        charges, clock = self.charges, self.account.clock
         for slot in hits:
-            charge = self.charges.get(slot)
-            if charge is not None and charge.uses:
-                charge.uses += 1
-                charge.since = clock
+            charge = charges.get(slot)
+            if charge is not None and charge[2]:
+                charges[slot] = charge[0], clock, charge[2] + 1, charge[3]
 
-    def _pick(self) -> int:
-        """Return the slot of an entry at random; on the way forget those that are gone."""
-        slots = self._slots
-        while slots:
-            self._random = number = (self._random * 6364136223846793005 + 1442695040888963407) & _LONG  # by Donald Knuth
-            place = (number >> 33) * len(slots) >> 31
+    def _pick(self, number: int) -> list[int]:
+        """Return the slots of so many entries at random; those that came a moment ago are not among them."""
+        charges, slots, random = self.charges, self._slots, self._random
+        picked: list[int] = []
+        while slots and len(picked) < number:
+            random = (random * 6364136223846793005 + 1442695040888963407) & _LONG  # by Donald Knuth
+            place = (random >> 33) * len(slots) >> 31
             slot = slots[place]
-            if slot in self.charges:
-                return slot
-            slots[place] = slots[-1]
-            slots.pop()
-        return 0
+            if slot in charges:
+                picked.append(slot)
+            else:
+                slots[place] = slots[-1]
+                slots.pop()
+        self._random = random
+        return picked

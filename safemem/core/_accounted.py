@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from sys import getsizeof
+from time import sleep
+from typing import TYPE_CHECKING, Any, Final
 
 from safemem._compat import K, V
-from safemem.core._account import Tab
+from safemem.core._account import PLAIN, Tab
 from safemem.core._calls import measure_all
-from safemem.core._tables import KEY, SLOT, VALUE, Entry, Gone, Tables
+from safemem.core._tables import KEY, REPLACED, SIZE, SLOT, VALUE, Entry, Gone, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +20,13 @@ if TYPE_CHECKING:
     from safemem.core._causes import RemovalCause
 
 __all__ = ["Accounted"]
+
+# How many entries are given up at a time before others may have the lock: some milliseconds.
+BATCH: Final = 512
+
+# A table is hollow if it takes so many bytes for each of its entries, and is not small.
+HOLLOW: Final = 200
+SMALL: Final = 1 << 16
 
 
 class Accounted(Tables[K, V]):
@@ -36,12 +46,12 @@ class Accounted(Tables[K, V]):
         self,
         account: AccountCore,
         measure: Callable[[Any, Any], tuple[int, float]],
-        _own: int,
-        _cost: float | None,
+        own: int,
+        cost: float | None,
     ) -> bool:
         """Be charged what `measure(key, value)` says for each entry; False if the cache is charged to another account.
 
-        `_own` and `_cost`: what `measure` adds for the entry itself, and the cost it always gives; the native core asks it only where it must.
+        `own` and `cost`: what `measure` adds for the entry itself, and the cost it always gives, None if it has to be asked in any case.
         """
         with self._lock:
             self._replay()
@@ -49,9 +59,9 @@ class Accounted(Tables[K, V]):
             if tab is not None:
                 if tab.account is not account:
                     return False
-                tab.measure = measure
+                tab.set_measure(measure, own, cost)
                 return True
-            self._tab = tab = Tab(account, measure)
+            self._tab = tab = Tab(account, measure, own, cost)
             self._simplify()
             for entry in list(self._order.values()):
                 self._charge(entry, None)
@@ -85,14 +95,16 @@ class Accounted(Tables[K, V]):
         """Return `(handle, key, value)` of the entries that nothing is charged for yet."""
         with self._lock:
             tab = self._tab
-            slots = [] if tab is None else [slot for slot, charge in tab.charges.items() if not charge.uses]
-            return [(slot, entry[KEY], self._value_of(entry)) for slot in slots if self._is_there(entry := self._order[slot])]
+            charges = {} if tab is None else tab.charges
+            slots = [slot for slot in [*charges] if not charges.get(slot, (0, 0, 1))[2]]
+            entries = [entry for slot in slots if (entry := self._order.get(slot)) is not None]
+            return [(entry[SLOT], entry[KEY], self._value_of(entry)) for entry in entries if self._is_there(entry)]
 
     def _record(self, handle: int, nbytes: int, cost: float) -> None:
         """Charge an entry that nothing has been charged for with what was measured."""
         with self._lock:
             tab = self._tab
-            if tab is not None and handle in tab.charges and not tab.charges[handle].uses:
+            if tab is not None and handle in tab.charges and not tab.charges[handle][2]:
                 del tab.charges[handle]  # which was of nothing
                 self._charge(self._order[handle], (nbytes, cost))
 
@@ -104,6 +116,109 @@ class Accounted(Tables[K, V]):
             tab.owe(slot, measured, counts=self._is_counted(entry))
             if slot not in self._order:  # removed by what the collector called
                 tab.forgive(slot)
+
+    def _set_charged(self, tab: Tab, key: K, value: V, now: Any, deadline: Any) -> bool:
+        """Store a value; `_set`, written out for the most frequent case. False: it is another, and nothing has been done.
+
+        That case: entries are only counted and consist of nothing that would have to be looked into, nothing is due, nothing is being loaded.
+        The steps are those of `__setitem__`, and with each the one that charges for it.
+        """
+        cost = tab.cost
+        if cost is None or type(value) not in PLAIN or type(key) not in PLAIN or self._weighs or self._hooked:
+            return False
+        account = tab.account
+        nbytes = tab.own + getsizeof(key) + getsizeof(value)
+        charge = (nbytes, account.clock, 1, cost)  # made here: where something is made the collector may call anything
+        entry = replaced = victim = None
+        change = 0
+        lock = self._lock
+        try:  # see `__setitem__`
+            lock.acquire()
+            if self._log:
+                self._replay()
+            index = self._index
+            order = self._order
+            charges = tab.charges
+            if self._tab is not tab or self._loading or self._maxsize < 1 or (deadline is not None and self._is_due(now, deadline)):
+                pass  # another case
+            elif key in index:
+                entry = index.get(key)
+                slot = 0 if entry is None else entry[1]
+                if slot in charges:
+                    charge = (nbytes, charge[1], charges[slot][2] + 1, cost)
+                if entry is not None and slot in charges and slot in self._order:
+                    replaced = (entry[0],)
+                    entry[0] = value
+                    entry[4] = deadline
+                    change = nbytes - charges[slot][0]
+                    charges[slot] = charge
+                    tab.total += change
+                    order.move_to_end(slot)
+                else:  # removed by what the comparison called
+                    entry = None
+            else:
+                self._serial = slot = self._serial + 1
+                order[slot] = entry = [value, slot, key, 1, deadline]
+                try:
+                    known = index.setdefault(key, entry)
+                except BaseException:
+                    self._drop(entry)
+                    raise
+                if known is not entry or slot not in self._order or self._tab is not tab:
+                    self._withdraw(entry)
+                    entry = None
+                else:
+                    charges[slot] = charge
+                    tab.total += nbytes
+                    change = nbytes
+                    if len(order) > self._maxsize:
+                        cold = 0
+                        for cold in order:  # noqa: B007 - the first only
+                            break
+                        victim = order[cold]
+                        try:
+                            taken = index.pop(victim[2], None)
+                        except Exception:  # noqa: BLE001 - as there
+                            taken = None
+                        charges = tab.charges
+                        if taken is victim and cold in self._order and cold in charges:
+                            del self._order[cold]
+                            number = charges[cold][0]
+                            del charges[cold]
+                            tab.total -= number
+                            change -= number
+                            if deadline is not None and cold in self._due:
+                                del self._due[cold]
+                        else:
+                            victim = self._remove_odd(victim, taken)
+                            self._evictions += victim is not None
+            if deadline is not None and entry is not None:
+                self._schedule(entry)
+        finally:
+            try:
+                lock.release()
+            except RuntimeError:
+                pass
+            if change:  # `account.charge(change)`, written out
+                lock = account._lock
+                try:
+                    lock.acquire()
+                    account._used += change
+                finally:
+                    try:
+                        lock.release()
+                    except RuntimeError:
+                        pass
+        if entry is None:
+            return False
+        if self._on_remove is not None:
+            if victim is not None:
+                self._tell([(victim[2], victim[0], SIZE)])
+            elif replaced is not None and replaced[0] is not value:
+                self._tell([(entry[2], replaced[0], REPLACED)])
+        if self._tab is not tab or account._used > account.alarm:
+            self._settle_account(tab)
+        return True
 
     def _settle_account(self, tab: Tab | None) -> None:
         """Do what is left to do for the budget after a store, with no lock held; `tab`: what measured the entry."""
@@ -129,37 +244,43 @@ class Accounted(Tables[K, V]):
                 return None
 
             def may_go(slot: int, charge: Charge) -> bool:
-                return charge.counts and tab.total - charge.bytes >= floor and not (spare and not self._frees(self._order[slot]))
+                return slot not in tab.idle and tab.total - charge[0] >= floor and not (spare and not self._frees(self._order[slot]))
 
-            return tab.offer(self._ends()[:samples], samples, weight, may_go)
+            return tab.offer(self._ends()[:samples], self._serial, samples, weight, may_go)
 
     def _give_up(self, handle: int, cause: RemovalCause, floor: int) -> int:
         """Give up an entry that was offered, unless that would leave less than `floor`.
 
         Return the bytes that this frees, 0 if others use the value; -1: the entry has gone or has to stay.
         """
-        freed = -1
         gone: Gone = []
         try:
             with self._lock:
                 self._replay()
-                tab = self._tab
-                charge = None if tab is None else tab.charges.get(handle)
-                if tab is not None and charge is not None and charge.counts and tab.total - charge.bytes >= floor:
-                    entry = self._order[handle]
-                    freed = charge.bytes if self._frees(entry) else 0
-                    if not self._part_with(entry, gone, cause):
-                        freed = -1
+                return self._part_with_one(handle, gone, cause, floor)
         finally:
             self._tell(gone)
-        return freed
+
+    def _part_with_one(self, handle: int, gone: Gone, cause: RemovalCause, floor: int) -> int:
+        """Do what `_give_up` says, with the lock held."""
+        tab = self._tab
+        entry = self._order.get(handle)
+        if tab is None or entry is None or handle not in tab.charges or handle in tab.idle:
+            return -1
+        number = tab.charges[handle][0]
+        if tab.total - number < floor:
+            return -1
+        freed = number if self._frees(entry) else 0
+        return freed if self._part_with(entry, gone, cause) else -1
 
     def _cold_regions(self, most: int, bits: int) -> list[int]:
         """Return the regions of the address space in which the values of so many of the coldest entries lie."""
         with self._lock:
             self._replay()
-            slots = [*islice(self._order, most)]
-            return [id(entry[VALUE]) >> bits for slot in slots if (entry := self._order.get(slot)) is not None and self._is_counted(entry)]
+            tab = self._tab
+            entries = list(islice(self._order.values(), most))
+        idle = set[int]() if tab is None else tab.idle
+        return [id(entry[0]) >> bits for entry in entries if entry[1] not in idle]
 
     def _give_up_regions(self, regions: list[int], bits: int, cause: RemovalCause, floor: int, most: int) -> tuple[int, int]:
         """Give up all entries whose values lie in some regions, but what others use, and no more than `most` bytes nor below `floor`.
@@ -167,21 +288,50 @@ class Accounted(Tables[K, V]):
         Return how many went and what was charged for them.
         """
         wanted = set(regions)
+        busy = self._lock._is_owned()  # type: ignore[attr-defined] # by this thread, in the middle of something
         with self._lock:
             self._replay()
-            handles = [slot for slot, entry in self._order.items() if id(entry[VALUE]) >> bits in wanted and self._is_counted(entry)]
+            entries = list(self._index.values())  # the order has all of them too, but takes twenty times as long
+        handles = [entry[1] for entry in entries if id(entry[0]) >> bits in wanted]
+        del entries
         count = nbytes = 0
-        for handle in handles:
+        for start in range(0, len(handles), BATCH):
             if nbytes >= most:
                 break
-            entry = self._order.get(handle)
-            if entry is not None and self._frees(entry):
-                entry = None  # which would keep it
-                freed = self._give_up(handle, cause, floor)
-                if freed >= 0:
-                    count += 1
-                    nbytes += freed
+            gone: Gone = []
+            try:
+                with self._lock:
+                    self._replay()
+                    for handle in handles[start : start + BATCH]:
+                        if nbytes >= most:
+                            break
+                        entry = self._order.get(handle)
+                        if entry is not None and self._frees(entry):
+                            freed = self._part_with_one(handle, gone, cause, floor)
+                            count += freed >= 0
+                            nbytes += max(freed, 0)
+                    entry = None
+            finally:
+                self._tell(gone)
+            sleep(0)  # whoever waits for the lock also waits for the GIL
+        if count and not busy:
+            self._compact()
         return count, nbytes
+
+    def _compact(self) -> None:
+        """Make the tables anew if they are much too large for what they hold, for no table becomes smaller by itself."""
+        with self._lock:
+            self._replay()
+            tab, index = self._tab, self._index
+            if tab is None or getsizeof(tab.charges) < max(len(tab.charges) * HOLLOW, SMALL):
+                return
+            serial, dropped, total = self._serial, self._dropped, tab.total
+            fresh, order, charges = dict(index), OrderedDict(self._order), dict(tab.charges)
+            # No calls from here on: what the collector runs might change the cache, as it might have done until now.
+            if self._serial == serial and self._dropped == dropped and tab.total == total and self._tab is tab and self._index is index:
+                self._index = fresh
+                self._order = order
+                tab.charges = charges
 
     def _reclaimable(self) -> int:
         """Return the bytes that letting go of everything would free."""

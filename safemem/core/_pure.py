@@ -188,10 +188,12 @@ class LRUCore(Accounted[K, V]):
 
     def _set(self, key: K, value: V, now: Any, deadline: Any) -> None:
         """Store a value; `deadline` None: without one."""
+        tab = self._tab
+        if tab is not None and self._set_charged(tab, key, value, now, deadline):
+            return
         weight = self._prepare(key, value)
         gone: Gone = []
-        tab = self._tab
-        measured = None if tab is None else tab.measure(key, value)
+        measured = None if tab is None else tab.measure_entry(key, value)
         with self._lock:
             self._settle(now, gone)
             if self._loading:
@@ -220,7 +222,7 @@ class LRUCore(Accounted[K, V]):
         weight = self._prepare(key, value)
         gone: Gone = []
         tab = self._tab
-        measured = None if tab is None else tab.measure(key, value)
+        measured = None if tab is None else tab.measure_entry(key, value)
         with self._lock:
             self._settle(now, gone)
             entry = self._index.get(key)

@@ -417,8 +417,8 @@ class Tables(_Base[K, V]):
         tab = self._tab
         return tab is None or (
             set(tab.charges) == set(self._order)
-            and {slot for slot, charge in tab.charges.items() if charge.counts} == set(counted)
-            and tab.total == sum(charge.bytes for charge in tab.charges.values() if charge.counts)
+            and tab.idle == set(self._order) - set(counted)
+            and tab.total == sum(charge[0] for slot, charge in tab.charges.items() if slot in counted)
         )
 
     def _check(self) -> None:

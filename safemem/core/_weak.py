@@ -254,7 +254,7 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
         weight = self._prepare(key, value)
         gone: Gone = []
         tab = self._tab
-        measured = None if tab is None else tab.measure(key, value)
+        measured = None if tab is None else tab.measure_entry(key, value)
         try:
             with self._lock:
                 self._settle(now, gone)
@@ -290,7 +290,7 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
         weight = self._prepare(key, value)
         gone: Gone = []
         tab = self._tab
-        measured = None if tab is None else tab.measure(key, value)
+        measured = None if tab is None else tab.measure_entry(key, value)
         try:
             with self._lock:
                 self._settle(now, gone)
@@ -396,14 +396,15 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
     def _part_with(self, entry: Entry, gone: Gone, cause: RemovalCause) -> bool:
         return self._let_off_entry(entry, gone, cause)
 
+    def _compact(self) -> None:
+        """Leave the tables as they are: two of them have to stay in step."""
+
     def _reclaimable(self) -> int:
         with self._lock:
             tab = self._tab
             if tab is None:
                 return 0
-            return sum(
-                tab.charges[slot].bytes for slot, entry in list(self._strong.items()) if slot in tab.charges and is_ours_alone(entry)
-            )
+            return sum(tab.charges[slot][0] for slot, entry in list(self._strong.items()) if slot in tab.charges and is_ours_alone(entry))
 
     # -- copies --------------------------------------------------------------------------------------------------------------------
 

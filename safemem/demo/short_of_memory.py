@@ -47,8 +47,8 @@ class Container(Counted):
 
 
 @contextmanager
-def control_group() -> Generator[str]:
-    """Make a control group with a limit; hand out the file that takes processes in, "" where none can be made."""
+def control_group(nbytes: int = LIMIT) -> Generator[str]:
+    """Make a control group that may use so many bytes; hand out the file that takes processes in, "" where none can be made."""
     folder = None
     for root, limit, swap in _GROUPS:
         if not (root / limit).exists() and not (root / "cgroup.controllers").exists():
@@ -57,7 +57,7 @@ def control_group() -> Generator[str]:
         try:
             made.mkdir()
             folder = made
-            (made / limit).write_text(str(LIMIT), encoding="ascii")
+            (made / limit).write_text(str(nbytes), encoding="ascii")
             if (made / swap).exists():
                 (made / swap).write_text("0", encoding="ascii")
             break

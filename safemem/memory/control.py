@@ -6,7 +6,7 @@ So the rules are about how much to let go of:
 
 * Above `high`, let go in small steps of as much as is missing to the middle of the band. What was let go of and did not come back to the
   system counts as given: it can be used again within the process. Once all has been given, stop and hold (*freeze*), however high the level
-  stays; above `CRITICAL` give as much again, once.
+  stays, unless it rises; above `CRITICAL` give as much again, once.
 * Between `low` and `high`, hold: what comes in takes the place of what is there.
 * Below `low`, grow: at once by what is free if memory was never short, else by half of it in a second.
 """
@@ -39,9 +39,10 @@ class Control:
         short: whether the level was above `high`, and has not been below since.
         frozen: whether it stopped letting go because that did not help.
         freezes: how many times it did.
+        room: how many bytes more may be in use before there is something to do, as of the last look; None if nothing tells.
     """
 
-    __slots__ = ("_given", "_grown_at", "_was_short", "bound", "freezes", "frozen", "high", "level", "limit", "low", "short")
+    __slots__ = ("_given", "_grown_at", "_was_short", "bound", "freezes", "frozen", "high", "level", "limit", "low", "room", "short")
 
     def __init__(self, limit: int, low: float, high: float, now: float) -> None:
         self.limit = limit
@@ -52,15 +53,21 @@ class Control:
         self.short = False
         self.frozen = False
         self.freezes = 0
+        self.room: int | None = None
         self._was_short = False
         self._given = 0
         self._grown_at = now
+
+    def is_growing_again(self, accounted: int) -> bool:
+        """Whether memory was short, and the caches would be larger if less of it were in use now."""
+        return self._was_short and self.level < self.low and accounted > self.bound - (self.bound >> 3)
 
     def decide(self, readings: Readings, accounted: int, now: float) -> int:
         """Set the bound from what is in use, and return how many bytes to let go of now."""
         level, used, limit = readings.level, readings.used, readings.limit
         passed, self._grown_at = max(now - self._grown_at, 0.0), now
         self.level = level or 0.0
+        self.room = None if used is None or limit is None else int(self.high * limit) - used
         if level is None or used is None or limit is None:  # no signal: only the accounted bytes are bounded
             self.bound = self.limit
         elif level > self.high:
@@ -81,10 +88,13 @@ class Control:
     def _shrink(self, level: float, used: int, limit: int, accounted: int) -> int:
         self.short = self._was_short = True
         missing = used - int((self.low + self.high) / 2 * limit)
+        if level <= (self.high + CRITICAL) / 2:  # if it rises from here, that is something new
+            self._given = min(self._given, missing)
         owed = missing * (2 if level > max(CRITICAL, self.high) else 1) - self._given
         if owed <= 0 or accounted <= 0:
             self.freezes += not self.frozen
             self.frozen = True
+            self.room = int(CRITICAL * limit) - used
             self.bound = min(self.bound, accounted)
             return max(accounted - self.bound, 0)
         self.frozen = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from _thread import get_ident
 from collections import Counter, deque
-from time import thread_time
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
@@ -40,6 +40,15 @@ REGION: Final = 16
 BYTES_PER_LOOK: Final = 1 << 20
 SHORTEST_PAUSE: Final = 0.010
 
+# Seconds between two looks of the thread: as many as it takes at this rate, in bytes a second, until there is something to do, within these
+# bounds; and how much later than that stores look themselves, because it does not come.
+RATE: Final = 512 << 20
+LONGEST_PAUSE: Final = 0.25
+LATE: Final = 0.02
+
+# How long to wait for another thread that is letting go, in seconds.
+PATIENT: Final = 0.25
+
 # While memory is short: so many steps at one look, and a look after so many seconds.
 STEPS: Final = 4
 SHORT_PAUSE: Final = 0.003
@@ -50,6 +59,7 @@ SHORT_PAUSE: Final = 0.003
 TRIM_SHARE: Final = 10
 TRIM_PAUSE: Final = 0.2
 CRITICAL_TRIM_PAUSE: Final = 0.05
+LONGEST_TRIM_PAUSE: Final = 10.0
 TRIM_WORTH: Final = 1 / 128
 
 # How often, in seconds, to find out whether somebody has changed the limits of the process.
@@ -88,15 +98,20 @@ class Ledger(AccountCore):
 
     __slots__ = (
         "_dead",
+        "_given_up_on",
         "_guard",
+        "_letting_go",
         "_limits_due",
         "_list",
         "_look_due",
         "_members",
         "_reacting",
+        "_tidy_due",
+        "_tidy_pause",
         "_trim_due",
         "_trimmed_at",
         "_turn",
+        "_working",
         "control",
         "let_go_bytes",
         "let_go_count",
@@ -119,11 +134,15 @@ class Ledger(AccountCore):
         self.trimmed_bytes = 0
         self.watcher: tuple[int, int] | None = None  # the process and the thread that watches, if there is one
         self._trimmed_at = 0
-        self._trim_due = now
+        self._trim_due = self._tidy_due = 0.0  # of the system's clock, as it is about what trimming takes
+        self._tidy_pause = TRIM_PAUSE
         self._guard = new_lock()
         self._members: dict[int, Member] = {}  # by id(cache)
         self._list: list[Member] | None = None
         self._dead: deque[_Held] = deque()
+        self._letting_go: tuple[int, int] | None = None  # the process in which a thread is at it, and what was used when it began
+        self._given_up_on: tuple[int, int] | None = None
+        self._working = new_lock()  # held while letting go because of the level: whoever waits for it does so for a moment only
         self._reacting: dict[int, int] = {}  # threads, and in which process: a fork leaves others behind
         self._turn = 0
         self._look_due = now
@@ -199,9 +218,19 @@ class Ledger(AccountCore):
         """Do what a store calls for; never raises what is not the caller's."""
         self._react(watching=False)
 
-    def watch(self) -> None:
-        """Do what is to be done now, as the thread does it: without asking whether it is time to look at the level."""
+    def watch(self) -> float:
+        """Do what is to be done now, as the thread does it: without asking whether it is time to; return the seconds until the next time."""
         self._react(watching=True)
+        return self._pause()
+
+    def _pause(self) -> float:
+        room = self.control.room
+        return LONGEST_PAUSE if room is None else min(max(room / RATE, SHORTEST_PAUSE), LONGEST_PAUSE)
+
+    def unwatch(self) -> None:
+        """Take note that the thread has ended."""
+        self.watcher = None
+        self._look_due = self._limits_due - LIMITS_PAUSE
 
     def _react(self, *, watching: bool) -> None:
         thread, process = get_ident(), os.getpid()
@@ -209,6 +238,8 @@ class Ledger(AccountCore):
             return
         self._reacting[thread] = process
         try:
+            if self.watches:
+                self._wait()
             self.enforce()
             if self.watches:
                 self.look(watching=watching)
@@ -220,6 +251,9 @@ class Ledger(AccountCore):
     def enforce(self) -> None:
         """Let go of what is more than the bound."""
         bound = self.control.bound
+        other = self._letting_go
+        if other is not None and other[0] == os.getpid():  # another thread brings it down to the bound: here it only must not grow
+            bound = max(bound, other[1])
         most = (self.used - bound) * PATIENCE
         for spare in (True, False):  # what others use costs nothing to let go of, but that gains nothing either
             if self.used <= bound:
@@ -229,42 +263,84 @@ class Ledger(AccountCore):
     def look(self, *, watching: bool) -> None:
         """Look at the level, if it is time to, and do what it calls for."""
         now = self.timer()
-        if not watching and self._look_due > now >= self._look_due - SHORTEST_PAUSE:
+        if not watching and self._look_due > now >= self._look_due - LONGEST_PAUSE - LATE:
             self._set_alarm()
             return
-        self._look_due = now + SHORTEST_PAUSE
+        self._look_due = now + (LONGEST_PAUSE + LATE if watching else SHORTEST_PAUSE)
         if not self._limits_due > now >= self._limits_due - LIMITS_PAUSE:
             self._limits_due = now + LIMITS_PAUSE
             self.source.look_again()
+        if not self._working.acquire(timeout=PATIENT):
+            return
+        try:
+            self._do_what_is_called_for(now)
+        finally:
+            self._letting_go = None
+            self._working.release()
+        if watching:
+            if self.control.is_growing_again(self.used):
+                self._tidy()
+            self._look_due = now + self._pause() + LATE
+        elif self.control.short:
+            self._look_due = now + SHORT_PAUSE
+
+    def _do_what_is_called_for(self, now: float) -> None:
         for _ in range(STEPS):
             readings = self.source.read()
             with self._guard:
                 self.control.limit = self.source.limit
-                step = self.control.decide(readings, self.used, now)
+                used = self.used
+                step = self.control.decide(readings, used, now)
+                if step > 0:
+                    self._letting_go = os.getpid(), used
                 self._set_alarm()
             if step > 0:
                 self._let_go_together(step)
             if self.control.short:
-                self._give_back(readings, now)
-                self._look_due = now + SHORT_PAUSE
+                self._give_back(readings)
             if step <= 0:
                 return
 
-    def _give_back(self, before: Readings, now: float) -> None:
+    def _wait(self) -> None:
+        """Wait for the thread that is letting go, for who goes on storing meanwhile may be faster; not long, and not again if it takes long."""
+        round_ = self._letting_go
+        if round_ is None or round_ is self._given_up_on or round_[0] != os.getpid():
+            return
+        if self._working.acquire(timeout=PATIENT):
+            self._working.release()
+        else:
+            self._given_up_on = round_
+
+    def _give_back(self, before: Readings) -> None:
         """Give free memory back to the system, if it is time to, and find out how much less is in use than before."""
         critical = before.level is not None and before.level > CRITICAL
         worth = self.let_go_bytes - self._trimmed_at >= TRIM_WORTH * (before.limit or 0)
-        if worth and self._may_trim(critical=critical) and not self._trim_due > now >= self._trim_due - LIMITS_PAUSE:
-            started = thread_time()
-            self._trimmed_at = self.let_go_bytes
-            self.trimmed_bytes += trim()
-            self.trims += 1
-            pause = max(SHORTEST_PAUSE, TRIM_SHARE * (thread_time() - started))
-            self._trim_due = now + min(pause, CRITICAL_TRIM_PAUSE if critical else TRIM_PAUSE)
+        now = monotonic()
+        if worth and self._may_trim(critical=critical) and now >= self._trim_due:
+            self._trim(CRITICAL_TRIM_PAUSE if critical else TRIM_PAUSE)
+            self._tidy_due, self._tidy_pause = now, TRIM_PAUSE
         after = self.source.read()
         if before.used is not None and after.used is not None:
             with self._guard:
                 self.control.came_back(before.used - after.used)
+
+    def _tidy(self) -> None:
+        """Give back what lies free because of what went before, and counts as in use: ever less often if that is little."""
+        now = monotonic()
+        if now >= self._tidy_due:
+            much = self._trim(LONGEST_TRIM_PAUSE) >= TRIM_WORTH * self.source.limit
+            self._tidy_pause = TRIM_PAUSE if much else min(2 * self._tidy_pause, LONGEST_TRIM_PAUSE)
+            self._tidy_due = max(self._trim_due, now + self._tidy_pause)
+
+    def _trim(self, longest: float) -> int:
+        """Give free memory back to the system, and see to it that this is not done all the time; return how much it was."""
+        started, now = thread_time(), monotonic()
+        self._trimmed_at = self.let_go_bytes
+        nbytes = trim()
+        self.trims += 1
+        self.trimmed_bytes += nbytes
+        self._trim_due = now + min(max(SHORTEST_PAUSE, TRIM_SHARE * (thread_time() - started)), longest)
+        return nbytes
 
     def _may_trim(self, *, critical: bool) -> bool:
         watcher = self.watcher

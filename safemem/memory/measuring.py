@@ -7,14 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem.core import NATIVE, TTLCore, WeakCore
+from safemem.core._account import PLAIN
 from safemem.memory.sizeof import sizeof
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["LARGEST", "Measure", "key_bytes", "own_bytes"]
-
-_PLAIN: Final = frozenset({str, bytes, int, float, bool, complex, type(None)})
 
 # What is larger is no size of anything, and no core could add it up.
 LARGEST: Final = 1 << 62
@@ -37,13 +36,13 @@ def key_bytes(key: object) -> int:
     >>> key_bytes("name") == sys.getsizeof("name")
     True
     """
-    if type(key) in _PLAIN:
+    if type(key) in PLAIN:
         return sys.getsizeof(key)
     kind = type(key)
     items: Any = key
     if kind is not tuple:
         return kind.__basicsize__
-    return sys.getsizeof(items) + sum(sys.getsizeof(item) if type(item) in _PLAIN else type(item).__basicsize__ for item in items)
+    return sys.getsizeof(items) + sum(sys.getsizeof(item) if type(item) in PLAIN else type(item).__basicsize__ for item in items)
 
 
 class Measure:
@@ -68,7 +67,7 @@ class Measure:
         if size is not None:
             nbytes = math.ceil(_number("size", size(value)))
         else:
-            nbytes = sys.getsizeof(value) if type(value) in _PLAIN else sizeof(value)
+            nbytes = sys.getsizeof(value) if type(value) in PLAIN else sizeof(value)
         cost = self._cost
         return self.own + key_bytes(key) + nbytes, _number("cost", cost(key, value)) if callable(cost) else cost
 

@@ -8,21 +8,16 @@ from __future__ import annotations
 import os
 from _queue import Empty
 from _thread import get_ident
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from safemem.core import report_unraisable
 from safemem.core._background import PATIENCE, Post, Shift
+from safemem.memory.ledger import LONGEST_PAUSE
 
 if TYPE_CHECKING:
     from safemem.memory.ledger import Ledger
 
 __all__ = ["Watcher"]
-
-# Seconds between two looks while there is much room, while there is little, and while there is none; and how far below `low` there is little.
-CALM: Final = 0.25
-WARY: Final = 0.05
-BUSY: Final = 0.01
-DISTANCE: Final = 0.2
 
 
 class Watcher:
@@ -60,16 +55,13 @@ def _watch(ledger: Ledger, shift: Shift) -> None:
         except Empty:
             pause = _look(ledger)
     if ledger.watcher == me:
-        ledger.watcher = None
+        ledger.unwatch()
 
 
 def _look(ledger: Ledger) -> float:
     """Do what is to be done now, and return the seconds until the next time."""
     try:
-        ledger.watch()
+        return ledger.watch()
     except BaseException as error:  # noqa: BLE001 - there is nobody else to tell, and the watch goes on
         report_unraisable(error)
-    control = ledger.control
-    if control.short and not control.frozen:
-        return BUSY
-    return WARY if control.level > control.low - DISTANCE else CALM
+        return LONGEST_PAUSE

@@ -160,3 +160,52 @@ def test_nothing_to_let_go_of():
     control = Control(LIMIT, 0.80, 0.88, 0.0)
     assert control.decide(readings(int(0.95 * LIMIT)), 0, 1.0) == 0
     assert control.frozen
+
+
+def test_answers_a_rise_though_it_has_stopped():
+    """What was given in vain before is no reason to wait when the application takes more: as much is let go of as it takes."""
+    process = Process(comes_back=0.0)
+    process.run(20)
+    process.other += int(0.97 * LIMIT) - process.used
+    for _ in range(50):
+        process.look()
+    assert process.control.frozen
+    process.stuck -= int(0.08 * LIMIT)  # at last some of it comes back
+    for _ in range(50):
+        process.look()
+    let_go = process.let_go
+    assert 0.88 < process.used / LIMIT < 0.9
+    for _ in range(10):
+        process.other += MB
+        process.look()
+    assert process.let_go - let_go == pytest.approx(10 * MB, abs=MB)
+
+
+def test_says_how_much_room_there_is():
+    """The bytes until something has to be done: up to the mark, and once it has stopped, up to where it is critical."""
+    process = Process(comes_back=0.0)
+    process.run(20)
+    assert process.control.room == int(0.88 * LIMIT) - process.used
+    process.other += int(0.9 * LIMIT) - process.used
+    for _ in range(50):
+        process.look()
+    assert process.control.frozen
+    assert process.control.room == int(0.95 * LIMIT) - process.used
+    process.control.decide(Readings(), process.accounted, process.now)
+    assert process.control.room is None
+
+
+def test_knows_when_it_would_be_larger():
+    """Only where memory was short, little of it is in use now, and the caches take up what they may."""
+    process = Process()
+    process.run(20)
+    assert not process.control.is_growing_again(process.accounted)
+    process.other += 60 * MB
+    process.run(2)
+    assert not process.control.is_growing_again(process.accounted)
+    process.other -= 60 * MB
+    process.run(0.5)
+    assert process.control.is_growing_again(process.accounted)
+    assert not process.control.is_growing_again(process.accounted // 2)
+    process.run(20)
+    assert not process.control.is_growing_again(process.accounted // 2)

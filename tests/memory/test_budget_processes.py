@@ -43,7 +43,7 @@ def test_with_a_budget_it_survives():
     warm = steps[0]["used"]
     for each in steps[1:]:
         if each["what"] == "burst":
-            assert 0.04 * warm < each["used"] < 0.9 * warm  # the pure core, which is slower to look, lets go of more at once
+            assert 0.1 * warm < each["used"] < 0.9 * warm
         else:
             assert each["used"] > 0.8 * warm
             assert each["level"] < 0.9
