@@ -16,11 +16,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from safemem.resources._system import fcntl, free_bytes, geteuid
 from safemem.resources.lease import create_held, hold, link, names_of, parse_name, reclaim, reclaim_own
 from safemem.resources.limits import room
-
-if sys.platform != "win32":
-    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,12 +72,12 @@ def directory() -> str:
         return _LINUX
     import tempfile
 
-    place = os.path.join(tempfile.gettempdir(), f"safemem-{os.geteuid()}")
+    place = os.path.join(tempfile.gettempdir(), f"safemem-{geteuid()}")
     try:
         os.mkdir(place, 0o700)
     except FileExistsError:
         found = os.lstat(place)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != geteuid():
             raise PermissionError(errno.EPERM, "not a directory of this user", place) from None
     return place
 
@@ -157,8 +155,7 @@ def allocate(fd: int, size: int, where: str, *, prealloc: bool) -> None:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
-        free = os.statvfs(fd)
-        needed = f"{where}: need {size} bytes, {free.f_bavail * free.f_frsize} free"
+        needed = f"{where}: need {size} bytes, {free_bytes(fd)} free"
         advice = " (docker: --shm-size; Kubernetes: an emptyDir with medium: Memory there)" if where == _LINUX else ""
         raise OSError(error.errno, needed + advice) from None
 
