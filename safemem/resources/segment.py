@@ -238,7 +238,10 @@ def end(segment: Segment) -> None:
             segment.removed = reclaim_own(fd, segment.where, segment.name)
             leave = False
     finally:
-        _close(fd, segment.forked, unlock=leave)
+        if leave or segment.forked is not None:
+            _close(fd, segment.forked, unlock=leave)
+        else:
+            os.close(fd)
     if leave and reclaim(segment.where, segment.name):
         segment.removed = True
 
@@ -310,27 +313,32 @@ def remove(segment: Segment) -> None:
 
 def _remove_own_names(segment: Segment, fd: int) -> bool:
     """Remove the names that a segment was given; return whether the one that users know was among them."""
-    name, leased = segment.name, segment.leased
-    if name != leased:
-        return _remove_names(segment, [name, leased or ""], checked=os.fstat(fd).st_nlink == 2)  # both are still there
+    where, name, leased = segment.where, segment.name, segment.leased or ""
+    if name == leased:
+        return _unlink(f"{where}/{name}")  # random: nobody else has a file of that name
+    if os.fstat(fd).st_nlink != 2:  # else both are still there
+        return _remove_names(segment, [name, leased])
+    removed = _unlink(f"{where}/{name}")
+    _unlink(f"{where}/{leased}")
+    return removed
+
+
+def _unlink(path: str) -> bool:
     try:
-        os.unlink(f"{segment.where}/{name}")  # random: nobody else has a file of that name
+        os.unlink(path)
     except FileNotFoundError:
         return False
     return True
 
 
-def _remove_names(segment: Segment, names: list[str], *, checked: bool = False) -> bool:
+def _remove_names(segment: Segment, names: list[str]) -> bool:
     """Remove those names that are still the segment's; return whether the one that users know was among them."""
     removed = False
     for name in names:
         path = f"{segment.where}/{name}"
-        try:
-            if checked or _identity(os.lstat(path)) == segment.identity:
-                os.unlink(path)
+        with suppress(FileNotFoundError):
+            if _identity(os.lstat(path)) == segment.identity and _unlink(path):
                 removed = removed or name == segment.name
-        except FileNotFoundError:
-            pass
     return removed
 
 
