@@ -193,9 +193,11 @@ def _hold_new(fd: int, path: str, remove: Callable[[str], None]) -> os.stat_resu
             return found
     except FileNotFoundError:
         pass
-    except BaseException:
+    except BaseException as error:
         os.close(fd)
         remove(path)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path  # of which file system it is that there are no locks
         raise
     os.close(fd)
     return None

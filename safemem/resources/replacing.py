@@ -26,7 +26,7 @@ __all__ = ["Replacement", "is_temporary", "reclaim", "sweep_directory"]
 SUFFIX: Final = ".safemem~"
 LONGEST: Final = 255  # bytes that a name may have almost everywhere
 # What a file system that knows no nameless files answers; anything else is an error of the caller's.
-UNKNOWN: Final = {errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
+UNKNOWN: Final = {errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EPERM}
 CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 
 

@@ -123,7 +123,7 @@ def _publish(segment: Segment, leased: str, name: str | None, policy: str) -> No
         try:
             link(segment.where, leased, name)
         except FileExistsError:
-            raise FileExistsError(errno.EEXIST, "the name is in use by a living process, or kept", name) from None
+            raise FileExistsError(errno.EEXIST, "the name is in use by a living process, kept, or another user's", name) from None
         segment.name = name
     if policy == "keep":
         os.unlink(f"{segment.where}/{leased}")  # from now on no sweep knows it

@@ -269,6 +269,8 @@ def _make(what: str, suffix: Any, prefix: Any, where: Any, guardian: Any, *, dir
     tail, head = _part("suffix", suffix), _part("prefix", prefix)
     check_choice("guardian", guardian, ("auto", "off"))
     check_system(what)
+    if directory or head:
+        import shutil  # noqa: F401 - what removes it may be called by the collector, in the middle of somebody's import of just that
     place = _place(where)
     sweep_once(place)
     if sys.platform != "win32" and guardian == "auto":
