@@ -70,7 +70,9 @@ GOALS = (
     *(Goal(core, "traced-signal idle-50000", "nobody", 1.0) for core in ("pure", "native")),
     *(Goal(core, f"{method}-signal in use-50000", "psygnal", 0.25) for core in ("pure", "native") for method in ("rss", "traced")),
     *_goals("native", "tree-bush-1000 tree-bush-100000", slots_class=3.0, anytree=0.2, bigtree=0.2),
-    *_goals("native", "resources-shm-create-0", stdlib=1.0),
+    *_goals("native", "resources-shm-create-4096 resources-shm-create-1048576 resources-shm-create-67108864", stdlib=1.0),
+    *_goals("native", "resources-shm-named-4096 resources-shm-named-1048576 resources-shm-named-67108864", stdlib=1.0),
+    *_goals("native", "resources-shm-fill-4096 resources-shm-fill-65536 resources-shm-fill-1048576", stdlib=1.0),
     *(
         goal
         for core in ("pure", "native")

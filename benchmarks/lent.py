@@ -11,9 +11,10 @@ from typing import Any
 
 from benchmarks.peers import Offer
 
-__all__ = ["SIZE", "Closable", "Held", "lent"]
+__all__ = ["CHOSEN", "SIZE", "Closable", "Held", "lent"]
 
 SIZE = 65536
+CHOSEN = f"safemem-bench-{os.getpid()}"  # a name that a user chose
 
 _FILE = 4096
 
@@ -56,6 +57,14 @@ def _alone(do: Callable[[], None]) -> Callable[[int], Any]:
     return lambda _n: Held(lambda _held: do())
 
 
+def _sized(do: Callable[[int, bytes], None], *, filled: bool) -> Callable[[int], Any]:
+    def held(n: int) -> Held:
+        contents = bytes(n) if filled else b""
+        return Held(lambda _held: do(n, contents))
+
+    return held
+
+
 def _in_folder(do: Callable[[Held], None]) -> Callable[[int], Any]:
     return lambda _n: Held(do).in_folder()
 
@@ -73,15 +82,23 @@ def _with_segment(make: Callable[[], str], attach: Callable[[Held], None], end: 
 def lent(
     *,
     segment: tuple[Callable[[], str], Callable[[Held], None], Callable[[Held], None]] | None = None,
-    create: Callable[[], None] | None = None,
+    create: Callable[[int, bytes], None] | None = None,
+    create_named: Callable[[int, bytes], None] | None = None,
+    allocate: Callable[[int, bytes], None] | None = None,
+    fill: Callable[[int, bytes], None] | None = None,
     scope: Callable[[], None] | None = None,
     one: Callable[[], None] | None = None,
     isolated: Callable[[], None] | None = None,
     **in_folder: Callable[[Held], None],
 ) -> dict[str, Offer]:
-    """Return what a library offers of resources; each function does the whole of a thing, from making to closing."""
+    """Return what a library offers of resources; each function does the whole of a thing, from making to closing.
+
+    Those that make shared memory are given its size, and what is to be written.
+    """
     makers = {f"lent {name}": _in_folder(do) for name, do in in_folder.items()}
-    alone = {"create": create, "scope": scope, "one": one, "isolated": isolated}
+    sized = {"create": create, "create named": create_named, "allocate": allocate, "fill": fill}
+    makers |= {f"lent {name}": _sized(do, filled=name == "fill") for name, do in sized.items() if do is not None}
+    alone = {"scope": scope, "one": one, "isolated": isolated}
     makers |= {f"lent {name}": _alone(do) for name, do in alone.items() if do is not None}
     if segment is not None:
         makers["lent attach"] = _with_segment(*segment)

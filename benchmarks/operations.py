@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.keys import KeyMaker, absent, equal, hot, nothing, number, once, pair, same, text, thing, turnover, unstored
+from benchmarks.lent import SIZE
 from benchmarks.receivers import function, listener
 
 __all__ = ["GROUPS", "OPERATIONS", "Operation"]
@@ -50,6 +51,8 @@ class Operation:
     @property
     def counted(self) -> str:
         """What there are `n` of."""
+        if self.kind.startswith(("lent create", "lent allocate", "lent fill")):
+            return "bytes"
         if self.kind.startswith("lent"):
             return "open before"
         if self.kind.startswith("size"):
@@ -229,11 +232,23 @@ _TREE = (
     Operation("tree-chain", _FEW, _CHAIN, "tree chain", "build", once(number), entrywise=True),
 )
 
-_SHM = "64 KiB of shared memory"
+_SHM = "shared memory"
 _CLOCK = "by the clock, as other processes take part"
+_PAGE, _MUCH, _HUGE = 4096, 1 << 20, 64 << 20
+_MADE = f"making and closing {_SHM} that has no memory yet"
+_FILLED = f"making, filling and closing {_SHM}, {_CLOCK}"
+_RESERVED = f"making and closing {_SHM} as it comes, which is with its memory only from safemem, {_CLOCK}"
 _RESOURCES = (
-    Operation("resources-shm-create", 0, f"making and closing {_SHM}, {_CLOCK}", "lent create", "do", once(number), waits=True),
-    Operation("resources-shm-attach", 1, f"attaching and closing {_SHM}, {_CLOCK}", "lent attach", "do", once(number), waits=True),
+    *(Operation("resources-shm-create", n, f"{_MADE}, {_CLOCK}", "lent create", "do", nothing, waits=True) for n in (_PAGE, _MUCH, _HUGE)),
+    *(
+        Operation("resources-shm-named", n, f"{_MADE}, by a chosen name, {_CLOCK}", "lent create named", "do", nothing, waits=True)
+        for n in (_PAGE, _MUCH, _HUGE)
+    ),
+    *(Operation("resources-shm-fill", n, _FILLED, "lent fill", "do", nothing, waits=True) for n in (_PAGE, SIZE, _MUCH)),
+    *(Operation("resources-shm-allocate", n, _RESERVED, "lent allocate", "do", nothing, waits=True) for n in (_PAGE, SIZE)),
+    Operation(
+        "resources-shm-attach", 1, f"attaching and closing 64 KiB of {_SHM}, {_CLOCK}", "lent attach", "do", once(number), waits=True
+    ),
     Operation("resources-file-replace", 0, "a small file is replaced, or written in place", "lent replace", "do", once(number)),
     Operation("resources-tempfile", 0, "a temporary file is made, written and removed", "lent temporary_file", "do", once(number)),
     Operation("resources-tempdir", 0, "a temporary directory is made and removed", "lent temporary_directory", "do", once(number)),

@@ -42,6 +42,10 @@ The results in `benchmarks/results/` are files of [pyperf](https://pypi.org/proj
 * A sample is as many statements as take one or two milliseconds, after a thousand that are not counted.
   In each round everybody gives one sample, in another order each time, so that what disturbs the machine disturbs all alike.
 * Time is the processor time of the process, so that waiting for other processes is not part of it; but for the rows that say "by the clock".
+* Shared memory is compared like with like. `SharedMemory` gives a segment a size but no memory, which comes page by page with the first writes;
+  `managed_shm` has it at once, so that a lack of it is an error and no signal (`prealloc`). So there are rows in which neither has it (`prealloc=False`)
+  and rows in which both have written it all; one row shows the price of the default. They go by the clock, as half of what the standard library does is
+  done by another process, its resource tracker, which on a machine with a processor to spare costs the caller only the waking.
 * A figure is the median of all samples, a ratio that of two medians.
 * The loop and the keys are part of each figure; what they cost alone is the last column. Nothing is subtracted.
 * Before samples are taken, every statement is checked to return what the row says, and hits are checked not to call the function.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import platform
 import sys
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 __all__ = ["as_text", "collect", "version"]
 
@@ -62,7 +63,7 @@ def _limits(root: str) -> dict[str, Fact]:
 def _rlimit(name: str) -> int | None:
     """Return a soft limit of this process."""
     try:
-        import resource
+        resource: Any = importlib.import_module("resource")
     except ImportError:  # Windows has none.
         return None
     if not hasattr(resource, name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.lent import SIZE, Closable, Held, lent
+from benchmarks.lent import CHOSEN, SIZE, Closable, Held, lent
 from benchmarks.measured import sizes
 from benchmarks.peers import CALLS, CONNECT, LIFE, MAPPING, MORTAL, TTL, Offer, Peer, connected, coroutine_of, fields, method_of, signals
 from benchmarks.shapes import trees
@@ -75,6 +75,11 @@ def _attach(held: Held) -> None:
     managed_shm(name=held.name, attach=True).close()
 
 
+def _fill(size: int, contents: bytes) -> None:
+    with managed_shm(size) as shm:
+        shm.buf[:] = contents
+
+
 def _end(held: Held) -> None:
     _segments.pop(held.name).close()
 
@@ -142,7 +147,10 @@ PEER = Peer(
         **fields(_observed),
         **trees(Node),
         **lent(
-            create=lambda: managed_shm(SIZE).close(),
+            create=lambda size, _: managed_shm(size, prealloc=False).close(),
+            create_named=lambda size, _: managed_shm(size, name=CHOSEN, prealloc=False).close(),
+            allocate=lambda size, _: managed_shm(size).close(),
+            fill=_fill,
             segment=(_make_segment, _attach, _end),
             replace=_replace,
             temporary_file=_temporary_file,

@@ -10,12 +10,23 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing
 from multiprocessing.shared_memory import SharedMemory
 
-from benchmarks.lent import SIZE, Closable, Held, lent
+from benchmarks.lent import CHOSEN, SIZE, Closable, Held, lent
 from benchmarks.peers import Peer
 
 
-def _create() -> None:
-    shm = SharedMemory(create=True, size=SIZE)
+def _create(size: int, _contents: bytes, name: str | None = None) -> None:
+    shm = SharedMemory(name, create=True, size=size)
+    shm.close()
+    shm.unlink()
+
+
+def _create_named(size: int, contents: bytes) -> None:
+    _create(size, contents, CHOSEN)
+
+
+def _fill(size: int, contents: bytes) -> None:
+    shm = SharedMemory(create=True, size=size)
+    shm.buf[:] = contents
     shm.close()
     shm.unlink()
 
@@ -79,6 +90,9 @@ PEER = Peer(
     distribution=None,
     offers=lent(
         create=_create,
+        create_named=_create_named,
+        allocate=_create,
+        fill=_fill,
         segment=(_make_segment, _attach, _end),
         replace=_replace,
         temporary_file=_temporary_file,

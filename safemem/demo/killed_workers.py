@@ -13,6 +13,7 @@ from safemem import managed_shm
 from safemem.demo.measure import Counted
 from safemem.demo.mortal import kill_when_told, tell
 from safemem.demo.row import Answer, Job, Row, Way, more_than
+from safemem.resources._system import space
 
 __all__ = ["ROW"]
 
@@ -54,7 +55,7 @@ def program(create: Callable[[int], Any]) -> None:
     counted = [create(8) for _ in range(WORKERS)]
     ready, done = os.pipe()
     for number in range(WORKERS):
-        if os.fork() == 0:
+        if sys.platform != "win32" and os.fork() == 0:
             lines = bytes(shared.buf[number * part : min((number + 1) * part, len(text))]).count(b"\n")
             counted[number].buf[:8] = lines.to_bytes(8, "little")
             os.write(done, b".")
@@ -85,7 +86,7 @@ def look() -> Mapping[str, int]:
     limit = time.monotonic() + PATIENCE
     while (left := [name for name in made if os.path.exists(f"{DIRECTORY}/{name}")]) and _ours(left) and time.monotonic() < limit:
         time.sleep(0.01)
-    return {_LEFT: len(left), _BYTES: sum(os.stat(f"{DIRECTORY}/{name}").st_blocks * 512 for name in left)}
+    return {_LEFT: len(left), _BYTES: sum(space(os.stat(f"{DIRECTORY}/{name}")) for name in left)}
 
 
 def _ours(names: list[str]) -> bool:

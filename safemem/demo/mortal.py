@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,7 +29,10 @@ def kill_when_told(module: str, *arguments: str, given: bytes) -> Any:
             _stream(process.stdin).close()
             said = _stream(process.stdout).readline()
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            if sys.platform != "win32":
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
     return json.loads(said)
 
 
@@ -40,4 +44,5 @@ def _stream(stream: IO[bytes] | None) -> IO[bytes]:
 def tell(what: object) -> None:
     """Say something to who started this program, which is the last that it does."""
     print(json.dumps(what), flush=True)
-    signal.pause()
+    while True:
+        time.sleep(60)

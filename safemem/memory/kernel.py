@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 __all__ = ["KernelFile", "number_after", "read_bytes", "read_text"]
 
@@ -27,6 +28,18 @@ class _Descriptor:
                 pass
 
 
+if sys.platform != "win32":
+
+    def _read(fd: int) -> bytes:
+        return os.pread(fd, _SIZE, 0)
+
+else:
+
+    def _read(fd: int) -> bytes:
+        """There is no such file."""
+        raise OSError(fd)
+
+
 class KernelFile:
     """A file of /proc or /sys that is opened once, and read from its beginning each time; from any thread.
 
@@ -45,12 +58,12 @@ class KernelFile:
         opened = self._open
         if opened is not None and opened.process == os.getpid():
             try:
-                return os.pread(opened.fd, _SIZE, 0)
+                return _read(opened.fd)
             except OSError:
                 pass
         try:
             self._open = opened = _Descriptor(self.path)
-            return os.pread(opened.fd, _SIZE, 0)
+            return _read(opened.fd)
         except OSError:
             self._open = None
             return b""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import posixpath
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safemem.memory.kernel import KernelFile, number_after, read_bytes, read_text
 from safemem.memory.systems import machine_memory
@@ -202,7 +203,7 @@ def _used_elsewhere() -> int | None:
 
 def _of_the_process(root: str) -> Iterator[Limit]:
     try:
-        import resource
+        resource: Any = importlib.import_module("resource")
     except ImportError:  # Windows has none
         return
     statm = KernelFile(_below(root, "/proc/self/statm"))

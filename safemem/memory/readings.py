@@ -122,25 +122,25 @@ def _peak() -> int | None:
     peak = number_after(b"VmHWM:", read_bytes("/proc/self/status"))
     if peak is not None:
         return peak << 10
-    if sys.platform == "win32":
-        return None
-    import resource
+    if sys.platform != "win32":
+        import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak << 10
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak <<= 0 if sys.platform == "darwin" else 10
+    return peak
 
 
 @cache
 def _libc() -> Any:
     """Return the C library of this process, None where there is none that can be asked."""
-    if sys.platform != "linux":
-        return None
-    try:
-        import ctypes
+    if sys.platform == "linux":
+        try:
+            import ctypes
 
-        return ctypes.CDLL(None)
-    except (ImportError, OSError):
-        return None
+            return ctypes.CDLL(None)
+        except (ImportError, OSError):
+            pass
+    return None
 
 
 def _heap_free() -> int | None:

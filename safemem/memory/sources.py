@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from safemem.memory.amounts import bytes_of, fraction_of, in_words
@@ -119,10 +121,10 @@ def _size(limit: Limit) -> int:
 
 
 def _guess() -> tuple[int, str]:
-    try:
-        half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, ValueError, OSError):
-        half = 0
+    half = 0
+    if sys.platform != "win32":
+        with suppress(AttributeError, ValueError, OSError):
+            half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     if half > 0:
         return half, f"half of the {in_words(2 * half)} of this machine, as nothing tells what this process may use"
     return _UNKNOWN, f"{in_words(_UNKNOWN)}, as nothing tells what there is"

@@ -21,10 +21,11 @@ def machine_memory() -> tuple[int, int | None] | None:
     """Return how much memory the machine has, and how much of it is available, if that is told."""
     if sys.platform == "win32":
         return _windows_machine()
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
-    except (AttributeError, OSError, ValueError):
-        return None
+    else:  # noqa: RET505 - for type checkers, which look at one of the two
+        try:
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
+        except (AttributeError, OSError, ValueError):
+            return None
 
 
 def process_memory() -> ProcessMemory | None:
@@ -42,7 +43,8 @@ def pressure_level() -> int | None:
         library: Any = ctypes.CDLL(None)
         failed = library.sysctlbyname(b"kern.memorystatus_vm_pressure_level", ctypes.byref(level), ctypes.byref(size), None, 0)
         return None if failed else level.value
-    return None
+    else:  # noqa: RET505 - for type checkers, which look at one of the two
+        return None
 
 
 def _windows_machine() -> tuple[int, int | None] | None:

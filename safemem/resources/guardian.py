@@ -6,8 +6,11 @@ belongs to no session or process group of theirs, and ends when all of them have
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -17,19 +20,20 @@ from typing import TYPE_CHECKING, Final
 from safemem._compat import FIRST_PROCESS
 from safemem.resources.lease import family
 
-if sys.platform != "win32":
-    import fcntl
-
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
+assert sys.platform != "win32"  # there is nothing to guard, and nobody imports this
+
 __all__ = ["watch"]
 
-_TRIES: Final = 3
 _ACKNOWLEDGED_IN: Final = 2.0  # seconds
+_STARTED_IN: Final = 15.0  # seconds
 _LOOK_EVERY: Final = 0.05  # seconds after which it is missed at the earliest if it was killed
+_CALM: Final = 60.0  # seconds: the longest pause after attempts to start one, and for how long it must live for the next pause to be short
 _GENERATIONS: Final = 16
+_BACKLOG: Final = 4096  # processes that come at once
 _LOWEST: Final = 10  # descriptors that are passed on are above those they become
 
 _PROGRAM: Final = """\
@@ -48,12 +52,24 @@ class _State:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.connection = -1
+        self.user = -1  # whose things it can remove
         self.directories: set[str] = set()
-        self.tries = 0
         self.look_again = 0.0
+        self.started = -_CALM
+        self.pause = _LOOK_EVERY  # until another attempt
+        self.thread = 0  # which of them is at it
+        self.opening: tuple[int, ...] = ()  # what it has open meanwhile
+
+    def hang_up(self) -> None:
+        """Give up a guardian that died, or cannot remove what this process makes now."""
+        if self.connection >= 0:
+            os.close(self.connection)
+        self.connection = -1
+        self.directories = set()
 
 
-_state: _State | None = None
+_state = _State()
+_watching_forks = False
 
 
 def watch(directory: str) -> None:
@@ -62,49 +78,67 @@ def watch(directory: str) -> None:
     Does nothing where that cannot be: the next start or a sweep will do it then. Takes 15 ms or so the first time in a family of processes, 0.2 ms
     the first time in another process of it, 1 us after that. `SAFEMEM_GUARDIAN=off` in the environment makes it do nothing.
     """
-    global _state  # noqa: PLW0603 - importing changes nothing, so it is made when it is first needed
-    if _state is not None and directory in _state.directories and time.monotonic() < _state.look_again:
+    global _watching_forks  # noqa: PLW0603 - importing changes nothing
+    state = _state
+    if directory in state.directories and time.monotonic() < state.look_again and state.user == os.geteuid():
         return
-    if os.environ.get("SAFEMEM_GUARDIAN", "").lower() == "off" or sys.platform == "win32":
+    if os.environ.get("SAFEMEM_GUARDIAN", "").lower() == "off":
         return
-    if _state is None:
+    if not _watching_forks:
+        _watching_forks = True
         os.register_at_fork(after_in_child=_forget)
-        _state = _State()
-    with _state.lock:
-        _watch(_state, directory)
+    with state.lock:
+        _watch(state, directory)
 
 
 def _watch(state: _State, directory: str) -> None:
     now = time.monotonic()
-    if state.connection >= 0 and now >= state.look_again and not _alive(state.connection):
-        os.close(state.connection)
-        state.connection = -1
+    if state.user != os.geteuid():
+        state.hang_up()  # what was made as that user is cleaned up when it is let go
+        state.user, state.started = os.geteuid(), -_CALM
+    elif state.connection >= 0 and now >= state.look_again and not _alive(state.connection):
+        state.hang_up()
     state.look_again = now + _LOOK_EVERY
     if state.connection < 0:
-        if state.tries >= _TRIES:
+        if now < state.started + state.pause:
             return
-        state.tries += 1
-        state.directories = set()
-        try:
-            found = _join() or _start()
-        except OSError:  # it is a help, and what is to be done goes on without
-            return
-        if found is None:
-            return
-        state.connection = found.detach()  # a socket object would warn when the interpreter ends
-    if directory not in state.directories:
+        state.pause = _LOOK_EVERY if now >= state.started + _CALM else min(4 * state.pause, _CALM)
+        state.started = now
+        state.connection = _reach(state)
+    if state.connection >= 0 and directory not in state.directories:
         with suppress(OSError):
             _send(state.connection, b"D" + os.fsencode(directory).hex().encode() + b"\n")
             state.directories.add(directory)
 
 
+def _reach(state: _State) -> int:
+    """Return a connection to the guardian that there is, or to a new one; -1 if there is none to be had, and things go on without."""
+    state.thread = threading.get_ident()
+    found: socket.socket | None = None
+    try:
+        # The second attempt is for when there was one, which was about to end.
+        found = _join(state) or _start(state) or _start(state)
+    except OSError:
+        pass
+    finally:
+        state.thread, state.opening = 0, ()
+    if found is None:
+        return -1
+    if state is not _state:  # forked meanwhile, by a signal handler: it is the parent's
+        found.close()
+        return -1
+    return found.detach()  # a socket object would warn when the interpreter ends
+
+
 def _forget() -> None:
     """In a forked child: its parent's end must not wait for it, and it comes to the guardian by itself if it has something to guard."""
-    global _state  # noqa: PLW0603 - as above
-    if _state is not None:
-        if _state.connection >= 0:
-            os.close(_state.connection)
-        _state = _State()
+    global _state
+    state, _state = _state, _State()
+    if state.thread != threading.get_ident():  # another thread was just about to reach one
+        for fd in state.opening:
+            with suppress(OSError):
+                os.close(fd)
+    state.hang_up()
 
 
 def _alive(connection: int) -> bool:
@@ -119,7 +153,7 @@ def _send(connection: int, line: bytes) -> None:
 
     guardian = socket.socket(fileno=connection)
     try:
-        guardian.send(line, socket.MSG_NOSIGNAL)
+        guardian.send(line, socket.MSG_DONTWAIT)  # Python lets no SIGPIPE in
     finally:
         guardian.detach()
 
@@ -128,23 +162,23 @@ def _hello() -> bytes:
     return b"L" + family().encode().hex().encode() + b"\n"
 
 
-def _join() -> socket.socket | None:
+def _join(state: _State) -> socket.socket | None:
     """Come to the guardian that one of the family started, if there is one."""
-    if sys.platform != "linux":
-        return None
-    for address in dict.fromkeys(_addresses()):
-        connection = _connect(address)
-        if connection is not None:
-            return connection
+    if sys.platform == "linux":
+        for address in dict.fromkeys(_addresses()):
+            connection = _connect(state, address)
+            if connection is not None:
+                return connection
     return None
 
 
-def _connect(address: str) -> socket.socket | None:
+def _connect(state: _State, address: str) -> socket.socket | None:
     import socket
 
     from safemem.resources._guard import peer
 
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    state.opening = (connection.fileno(),)
     try:
         connection.settimeout(_ACKNOWLEDGED_IN)
         connection.connect(address)
@@ -193,8 +227,12 @@ def _parent(pid: int) -> int:
         return 0
 
 
-def _start() -> socket.socket | None:
-    """Start a guardian; return this process's way to it, or None if another process of the family was faster but cannot be reached."""
+def _start(state: _State) -> socket.socket | None:
+    """Start a guardian; return this process's way to it, or None if another process of the family was faster but cannot be reached.
+
+    Raises:
+        OSError: it could not be started, or ended at once.
+    """
     import socket
 
     if not sys.executable or getattr(sys, "frozen", False) or not os.path.isfile(__file__):
@@ -204,22 +242,23 @@ def _start() -> socket.socket | None:
         if sys.platform == "linux":
             try:
                 listener.bind(_address(_head()))
-                listener.listen(128)
+                listener.listen(_BACKLOG)
             except OSError:
-                return _connect(_address(_head()))
+                return _connect(state, _address(_head()))
         ours, its = socket.socketpair()
-        with its:
-            try:
-                ours.sendall(_hello())
-                _spawn(its.fileno(), listener.fileno())
-            except BaseException:
-                ours.close()
-                raise
+        try:
+            with its:
+                state.opening = (listener.fileno(), ours.fileno(), its.fileno())
+                pid = _spawn(its.fileno(), listener.fileno())
+            _await(ours, pid)
+        except BaseException:
+            ours.close()
+            raise
     return ours
 
 
-def _spawn(control: int, listener: int) -> None:
-    """Start its program, and wait until that has left for a process of its own."""
+def _spawn(control: int, listener: int) -> int:
+    """Start its program, which leaves for a process of its own; return the one that is to be waited for."""
     from safemem.resources import _guard
 
     room = os.path.dirname(os.path.abspath(__file__))
@@ -228,7 +267,7 @@ def _spawn(control: int, listener: int) -> None:
     try:
         for fd in (control, listener):
             high.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _LOWEST))  # noqa: PERF401 - what is there is closed if one fails
-        pid = os.posix_spawn(
+        return os.posix_spawn(
             sys.executable,
             arguments,
             os.environ,
@@ -237,10 +276,24 @@ def _spawn(control: int, listener: int) -> None:
                 (os.POSIX_SPAWN_DUP2, high[1], _guard.LISTENER),
                 (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
             ],
-            setsigmask=_guard._ENDING,  # until it ignores them
+            setsigmask=signal.valid_signals(),  # it never lets any in
         )
     finally:
         for fd in high:
             os.close(fd)
-    with suppress(ChildProcessError):  # somebody waits for all children, or ignores them
-        os.waitpid(pid, 0)
+
+
+def _await(connection: socket.socket, pid: int) -> None:
+    """Wait until it says that it is there: what is made before that would be in nobody's care."""
+    there = False
+    try:
+        connection.settimeout(_STARTED_IN)
+        connection.sendall(_hello())
+        there = connection.recv(1) == b"\n"
+    finally:
+        with suppress(ChildProcessError):  # somebody waits for all children, or ignores them
+            if not there and os.waitpid(pid, os.WNOHANG) == (0, 0):
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    if not there:
+        raise OSError(errno.ECHILD, "the guardian ended at once")

@@ -15,7 +15,18 @@ from safemem.resources.isolated import ARENA, HEADER, START
 from safemem.resources.shipping import Shipment, pack
 
 if sys.platform != "win32":
-    import select
+    from select import POLLIN, poll
+else:
+    POLLIN = 1
+
+    class poll:  # noqa: N801 - the name of what it stands for
+        """What waits for descriptors; the call is refused before one would be needed."""
+
+        def register(self, fd: int, events: int) -> None: ...
+
+        def poll(self, timeout: float | None) -> list[tuple[int, int]]:
+            raise NotImplementedError(timeout)
+
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,6 +39,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 CHUNK: Final = 1 << 20
+_CHILDREN: Final = sys.platform != "win32"  # whether a child can be handed what it needs
+_LIMITS: Final = sys.platform == "linux"  # whether a limit on memory is kept
 BLINK: Final = 0.05  # seconds between two looks at a child, on a system that cannot tell
 
 
@@ -221,14 +234,14 @@ class _Call:
 
     def _read(self, answers: int, process: subprocess.Popen[bytes]) -> bytearray | None:
         """Read the answer; None if the child ended without one. Whoever else holds the pipe's other end does not matter."""
-        poller = select.poll()
-        poller.register(answers, select.POLLIN)
+        poller = poll()
+        poller.register(answers, POLLIN)
         with ExitStack() as held:
             watch: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
             if watch is not None:
                 pidfd = watch(process.pid)
                 held.callback(os.close, pidfd)
-                poller.register(pidfd, select.POLLIN)
+                poller.register(pidfd, POLLIN)
             data = bytearray()
             while True:
                 left = self._left(process)
@@ -319,10 +332,10 @@ def _check(func: Any, memory_limit: Any, timeout: Any) -> None:
         if not value > 0:
             msg = f"{name} must be > 0, got {value!r}"
             raise ValueError(msg)
-    if sys.platform == "win32":
+    if not _CHILDREN:
         msg = "run_isolated needs POSIX: pipes and files that are handed to a child"
         raise NotImplementedError(msg)
-    if memory_limit is not None and sys.platform != "linux":
+    if memory_limit is not None and not _LIMITS:
         msg = f"memory_limit needs Linux, got {sys.platform}: no other system is known to keep such a limit"
         raise NotImplementedError(msg)
     if getattr(sys, "_safemem_isolating", False):

@@ -106,17 +106,17 @@ def _told(error: BaseException) -> str:
 
 def _limit(beyond: int | None) -> tuple[int, int] | None:
     """Allow that many bytes of address space beyond what is in use; return the limits before."""
-    if beyond is None or sys.platform == "win32":
-        return None
-    with open("/proc/self/statm", "rb") as file:
-        used = int(file.read().split()[0]) * resource.getpagesize()
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = used + beyond
-    for known in (soft, hard):
-        if known != resource.RLIM_INFINITY:
-            wanted = min(wanted, known)
-    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
-    return soft, hard
+    if sys.platform != "win32" and beyond is not None:
+        with open("/proc/self/statm", "rb") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = used + beyond
+        for known in (soft, hard):
+            if known != resource.RLIM_INFINITY:
+                wanted = min(wanted, known)
+        resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+        return soft, hard
+    return None
 
 
 def _unlimit(limits: tuple[int, int] | None) -> None:

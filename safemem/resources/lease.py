@@ -8,7 +8,7 @@ a name as well, a second hard link to the same inode, by which a sweep knows it 
 lease name is made first and removed last.
 
 A lock belongs to the open file, which a forked child shares: who may share one never unlocks or upgrades it, but closes it and asks with a fresh
-one, as `reclaim()` does; `reclaim_own()` is for those who surely do not. Nothing here imports the rest of the package: the guardian, a process of its own, runs this file alone.
+one, as `reclaim()` does; `reclaim_own()` is for those who surely do not. Nothing here imports the rest of the package: the guardian, a process of its own, runs this alone.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-if sys.platform != "win32":
-    import fcntl
+from safemem.resources._system import fcntl, geteuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,8 +95,8 @@ def new_name(tail: str = "") -> str:
     """
     global _prefix  # noqa: PLW0603 - as above
     process, uid, prefix = _prefix
-    if process != os.getpid() or uid != os.geteuid():
-        process, uid = os.getpid(), os.geteuid()
+    if process != os.getpid() or uid != geteuid():
+        process, uid = os.getpid(), geteuid()
         prefix = f"sm1_{uid}_{family()}_"
         _prefix = process, uid, prefix
     return f"{prefix}{os.urandom(4).hex()}{tail}"
@@ -116,12 +115,18 @@ def parse_name(name: str) -> LeaseName | None:
 
 
 def owned_names(directory: str) -> Iterator[str]:
-    """Yield the names in a directory that are ours and this user's; a directory that cannot be read has none."""
-    uid = os.geteuid()
+    """Yield the names in a directory that are ours and this user's; one that is gone, or not to be read by this user, has none.
+
+    Raises:
+        OSError: it cannot be read now: no descriptor could be had, no memory.
+    """
+    uid = geteuid()
     try:
         names = os.listdir(directory)
-    except OSError:
-        return
+    except OSError as error:
+        if error.errno in _NOT_OURS:
+            return
+        raise
     for name in names:
         found = parse_name(name)
         if found is not None and found.uid == uid:
@@ -188,9 +193,11 @@ def _hold_new(fd: int, path: str, remove: Callable[[str], None]) -> os.stat_resu
             return found
     except FileNotFoundError:
         pass
-    except BaseException:
+    except BaseException as error:
         os.close(fd)
         remove(path)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path  # of which file system it is that there are no locks
         raise
     os.close(fd)
     return None
@@ -240,13 +247,19 @@ def names_of(directory: str, inode: int) -> list[str]:
 
 
 def is_held(directory: str, name: str) -> bool | None:
-    """Return whether anybody, this process included, uses a resource; None if it is gone or not this user's."""
+    """Return whether anybody, this process included, uses a resource; None if it is gone or not this user's.
+
+    Raises:
+        OSError: no descriptor could be had, or there are no locks.
+    """
     try:
         fd = _open_for_lock(os.path.join(directory, name))
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in _NOT_OURS:
+            return None
+        raise
     try:
-        return None if os.fstat(fd).st_uid != os.geteuid() else not _lock(fd, fcntl.LOCK_EX)
+        return None if os.fstat(fd).st_uid != geteuid() else not _lock(fd, fcntl.LOCK_EX)
     finally:
         os.close(fd)
 
@@ -297,7 +310,7 @@ def _remove(fd: int, directory: str, name: str) -> bool:
     """Remove what is exclusively locked, if that name still leads to it and it is ours."""
     found = os.fstat(fd)
     path = f"{directory}/{name}"
-    if found.st_uid != os.geteuid() or not _same(found, path):
+    if found.st_uid != geteuid() or not _same(found, path):
         return False
     if stat.S_ISDIR(found.st_mode):
         return _reclaim_directory(path, name)

@@ -33,9 +33,9 @@ def room() -> int | None:
 
     Files that the system keeps in memory count as room, as it lets go of them. Costs about 0.1 ms.
     """
-    if sys.platform != "linux":
-        return None
-    found = [left for version, directory in _groups() if (left := _left(version, directory)) is not None]
+    found: list[int] = []
+    if sys.platform == "linux":
+        found += [left for version, directory in _groups() if (left := _left(version, directory)) is not None]
     return min(found, default=None)
 
 

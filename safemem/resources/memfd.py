@@ -82,9 +82,7 @@ class ManagedMemfd(Mapped):
 
     def __reduce__(self) -> Any:
         # Works while multiprocessing passes an object on, which then passes the descriptor, and nowhere else.
-        from multiprocessing.reduction import DupFd
-
-        return _received, (DupFd(self.fileno()), self._on_views)
+        return _received, (_to_pass(self.fileno()), self._on_views)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"fd={self._descriptor.fd}"
@@ -117,9 +115,7 @@ def managed_memfd(
     ...         bytes(same.buf[:3]), same.size
     (b'abc', 8)
     """
-    if sys.platform != "linux":
-        msg = f"managed_memfd() needs memfd_create(), which {sys.platform} does not have"
-        raise NotImplementedError(msg)
+    _check_system()
     check_choice("on_views", on_views, ("defer", "raise"))
     if fd is not None:
         if size is not None:
@@ -134,17 +130,47 @@ def managed_memfd(
 
 
 def _make(size: int, *, sealed: bool, prealloc: bool, on_views: str) -> ManagedMemfd:
-    if sys.platform != "linux":
-        raise NotImplementedError
-    fd = os.memfd_create("safemem", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    fd = _new_descriptor()
     try:
         allocate(fd, size, "memfd", prealloc=prealloc)
         if sealed:
-            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+            _seal(fd)
         return ManagedMemfd(fd, map_file(fd, size, readonly=False), size, on_views)
     except BaseException:
         os.close(fd)
         raise
+
+
+if sys.platform == "linux":
+
+    def _check_system() -> None:
+        """It is there."""
+
+    def _new_descriptor() -> int:
+        return os.memfd_create("safemem", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+
+    def _seal(fd: int) -> None:
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+
+    def _to_pass(fd: int) -> Any:
+        from multiprocessing.reduction import DupFd
+
+        return DupFd(fd)
+
+else:
+
+    def _check_system() -> None:
+        msg = f"managed_memfd() needs memfd_create(), which {sys.platform} does not have"
+        raise NotImplementedError(msg)
+
+    def _new_descriptor() -> int:
+        raise NotImplementedError
+
+    def _seal(fd: int) -> None:
+        raise NotImplementedError(fd)
+
+    def _to_pass(fd: int) -> Any:
+        raise NotImplementedError(fd)
 
 
 def _received(passed: Any, on_views: OnViews) -> ManagedMemfd:

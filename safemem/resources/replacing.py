@@ -15,8 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-if sys.platform != "win32":
-    import fcntl
+from safemem.resources._system import O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, fcntl, geteuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ __all__ = ["Replacement", "is_temporary", "reclaim", "sweep_directory"]
 SUFFIX: Final = ".safemem~"
 LONGEST: Final = 255  # bytes that a name may have almost everywhere
 # What a file system that knows no nameless files answers; anything else is an error of the caller's.
-UNKNOWN: Final = {errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
+UNKNOWN: Final = {errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EPERM}
 CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 
 
@@ -187,15 +186,20 @@ def reclaim(path: str, *, dry_run: bool = False) -> bool:
     """Remove a temporary if nobody writes it any more; return whether it was (or would be) removed, or is gone."""
     if sys.platform == "win32":  # what is open cannot be removed there
         return _unlink_closed(path, dry_run=dry_run)
+    else:  # noqa: RET505 - for type checkers, which look at one of the two
+        return _reclaim_locked(path, dry_run=dry_run)
+
+
+def _reclaim_locked(path: str, *, dry_run: bool) -> bool:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | O_NOFOLLOW | O_NONBLOCK | CLOEXEC)
     except FileNotFoundError:
         return True
     except OSError:
         return False
     try:
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != geteuid():
             return False
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # With the lock held nobody else removes that name, if it still is this file's.
@@ -243,8 +247,14 @@ def _copy_metadata(target: str, fd: int) -> None:
         old = os.stat(target)
     except FileNotFoundError:
         return
-    if sys.platform == "win32":
-        return
+    if sys.platform != "win32":
+        _copy_owner(old, fd)
+    if sys.platform == "linux":
+        _copy_attributes(target, fd)
+
+
+def _copy_owner(old: os.stat_result, fd: int) -> None:
+    """Give the new file owner and permissions of the old one."""
     mode = stat.S_IMODE(old.st_mode)
     new = os.fstat(fd)
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
@@ -254,9 +264,8 @@ def _copy_metadata(target: str, fd: int) -> None:
             mode &= ~(stat.S_ISUID | stat.S_ISGID)  # these speak of an owner that it does not have
         if new.st_gid != old.st_gid:  # what the old group may, this one need not: to it, it is one of the others
             mode = mode & ~stat.S_IRWXG | (mode & stat.S_IRWXO) << 3
-    os.fchmod(fd, mode)
-    if sys.platform == "linux":
-        _copy_attributes(target, fd)
+    if sys.platform != "win32":
+        os.fchmod(fd, mode)
 
 
 def _give(fd: int, uid: int, gid: int) -> None:
@@ -300,4 +309,4 @@ def _sync(fd: int) -> None:
 
 def _open_directory(path: str) -> int | None:
     """Open a directory to be synced; Windows has no such thing."""
-    return None if sys.platform == "win32" else os.open(path, os.O_RDONLY | os.O_DIRECTORY | CLOEXEC)
+    return None if sys.platform == "win32" else os.open(path, os.O_RDONLY | O_DIRECTORY | CLOEXEC)

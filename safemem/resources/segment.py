@@ -16,11 +16,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from safemem.resources._system import fcntl, free_bytes, geteuid
 from safemem.resources.lease import create_held, hold, link, names_of, parse_name, reclaim, reclaim_own
 from safemem.resources.limits import room
-
-if sys.platform != "win32":
-    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,12 +72,12 @@ def directory() -> str:
         return _LINUX
     import tempfile
 
-    place = os.path.join(tempfile.gettempdir(), f"safemem-{os.geteuid()}")
+    place = os.path.join(tempfile.gettempdir(), f"safemem-{geteuid()}")
     try:
         os.mkdir(place, 0o700)
     except FileExistsError:
         found = os.lstat(place)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != geteuid():
             raise PermissionError(errno.EPERM, "not a directory of this user", place) from None
     return place
 
@@ -125,7 +123,7 @@ def _publish(segment: Segment, leased: str, name: str | None, policy: str) -> No
         try:
             link(segment.where, leased, name)
         except FileExistsError:
-            raise FileExistsError(errno.EEXIST, "the name is in use by a living process, or kept", name) from None
+            raise FileExistsError(errno.EEXIST, "the name is in use by a living process, kept, or another user's", name) from None
         segment.name = name
     if policy == "keep":
         os.unlink(f"{segment.where}/{leased}")  # from now on no sweep knows it
@@ -157,8 +155,7 @@ def allocate(fd: int, size: int, where: str, *, prealloc: bool) -> None:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
-        free = os.statvfs(fd)
-        needed = f"{where}: need {size} bytes, {free.f_bavail * free.f_frsize} free"
+        needed = f"{where}: need {size} bytes, {free_bytes(fd)} free"
         advice = " (docker: --shm-size; Kubernetes: an emptyDir with medium: Memory there)" if where == _LINUX else ""
         raise OSError(error.errno, needed + advice) from None
 
@@ -241,7 +238,10 @@ def end(segment: Segment) -> None:
             segment.removed = reclaim_own(fd, segment.where, segment.name)
             leave = False
     finally:
-        _close(fd, segment.forked, unlock=leave)
+        if leave or segment.forked is not None:
+            _close(fd, segment.forked, unlock=leave)
+        else:
+            os.close(fd)
     if leave and reclaim(segment.where, segment.name):
         segment.removed = True
 
@@ -313,27 +313,32 @@ def remove(segment: Segment) -> None:
 
 def _remove_own_names(segment: Segment, fd: int) -> bool:
     """Remove the names that a segment was given; return whether the one that users know was among them."""
-    name, leased = segment.name, segment.leased
-    if name != leased:
-        return _remove_names(segment, [name, leased or ""], checked=os.fstat(fd).st_nlink == 2)  # both are still there
+    where, name, leased = segment.where, segment.name, segment.leased or ""
+    if name == leased:
+        return _unlink(f"{where}/{name}")  # random: nobody else has a file of that name
+    if os.fstat(fd).st_nlink != 2:  # else both are still there
+        return _remove_names(segment, [name, leased])
+    removed = _unlink(f"{where}/{name}")
+    _unlink(f"{where}/{leased}")
+    return removed
+
+
+def _unlink(path: str) -> bool:
     try:
-        os.unlink(f"{segment.where}/{name}")  # random: nobody else has a file of that name
+        os.unlink(path)
     except FileNotFoundError:
         return False
     return True
 
 
-def _remove_names(segment: Segment, names: list[str], *, checked: bool = False) -> bool:
+def _remove_names(segment: Segment, names: list[str]) -> bool:
     """Remove those names that are still the segment's; return whether the one that users know was among them."""
     removed = False
     for name in names:
         path = f"{segment.where}/{name}"
-        try:
-            if checked or _identity(os.lstat(path)) == segment.identity:
-                os.unlink(path)
+        with suppress(FileNotFoundError):
+            if _identity(os.lstat(path)) == segment.identity and _unlink(path):
                 removed = removed or name == segment.name
-        except FileNotFoundError:
-            pass
     return removed
 
 

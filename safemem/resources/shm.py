@@ -13,10 +13,12 @@ from safemem._finalize import finalize, forget, watch_exit
 from safemem.resources import segment as segments
 from safemem.resources._checks import check_choice, check_init, check_mode, check_name, check_size
 from safemem.resources._place import place_of_caller
-from safemem.resources.guardian import watch
 from safemem.resources.lease import check_system
 from safemem.resources.sweep import sweep_once
 from safemem.resources.views import Mapped
+
+if sys.platform != "win32":
+    from safemem.resources.guardian import watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +105,7 @@ class ManagedSharedMemory(Mapped):
         _watch_forks()
         where = segments.directory()
         sweep_once(where)
-        if guardian == "auto" and policy != "keep":
+        if sys.platform != "win32" and guardian == "auto" and policy != "keep":
             watch(where)
         segment, mapping = segments.create(size, name, policy, init, readonly=readonly, mode=mode, prealloc=prealloc)
         self._set_up(segment, mapping, size, readonly, on_views)
@@ -302,7 +304,7 @@ def _let_go(segment: segments.Segment) -> None:
 
 def _watch_forks() -> None:
     global _watching_forks  # noqa: PLW0603 - from the first block on: importing changes nothing
-    if not _watching_forks:
+    if sys.platform != "win32" and not _watching_forks:
         _watching_forks = True
         os.register_at_fork(before=segments.prepare_fork, after_in_child=_use_what_was_inherited)
 

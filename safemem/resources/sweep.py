@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from safemem.resources import replacing
+from safemem.resources._system import space
 from safemem.resources.lease import check_system, is_held, names_of, owned_names, reclaim
 from safemem.resources.segment import directory
 
@@ -59,7 +60,7 @@ def sweep(*, dry_run: bool = False, directories: Iterable[str | os.PathLike[str]
     nothing is removed. About 20 ms for 1000 things in use.
 
     Raises:
-        OSError: one of them could not be removed; the others have been.
+        OSError: one of them could not be removed, or a directory not be read now; the others have been.
         NotImplementedError: the system has no `flock()` (Windows).
 
     >>> type(sweep(dry_run=True))
@@ -69,7 +70,12 @@ def sweep(*, dry_run: bool = False, directories: Iterable[str | os.PathLike[str]
     found: list[Orphan] = []
     errors: list[OSError] = []
     for where in _places(directories):
-        for name in [*owned_names(where), *_replacements(where)]:
+        names: list[str] = []
+        try:
+            names = [*owned_names(where), *_replacements(where)]
+        except OSError as error:
+            errors.append(error)
+        for name in names:
             try:
                 _sweep_one(where, name, found, dry_run=dry_run)
             except FileNotFoundError:  # somebody else was faster
@@ -124,9 +130,10 @@ def sweep_once(where: str) -> None:
     if where in _swept:
         return
     _swept.add(where)
-    for name in list(owned_names(where)):
-        with suppress(OSError):
-            reclaim(where, name)
+    with suppress(OSError):
+        for name in list(owned_names(where)):
+            with suppress(OSError):
+                reclaim(where, name)
 
 
 def _places(more: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
@@ -159,7 +166,7 @@ def _describe(where: str, name: str) -> Orphan:
     if stat.S_ISREG(there.st_mode) and there.st_nlink > 1:
         shown = next(iter(names_of(where, there.st_ino)), name)
     kind = "directory" if stat.S_ISDIR(there.st_mode) else "shm" if where == os.path.realpath(directory()) else "file"
-    return Orphan(shown, os.path.join(where, shown), kind, there.st_blocks * 512)
+    return Orphan(shown, os.path.join(where, shown), kind, space(there))
 
 
 def _holders() -> dict[tuple[int, int], list[int]]:

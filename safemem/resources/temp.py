@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, AnyStr, Literal, TypeAlias, overload
 
@@ -12,9 +13,11 @@ from safemem._compat import override
 from safemem.resources._checks import check_choice
 from safemem.resources.base import Ending, Resource
 from safemem.resources.files import BinaryMode, ManagedFile, TextMode, check_options, wrapped
-from safemem.resources.guardian import watch
 from safemem.resources.lease import check_system, create_directory, create_file
 from safemem.resources.sweep import sweep_once
+
+if sys.platform != "win32":
+    from safemem.resources.guardian import watch
 
 if TYPE_CHECKING:
     Directory = str | bytes | os.PathLike[str] | os.PathLike[bytes] | None
@@ -266,9 +269,11 @@ def _make(what: str, suffix: Any, prefix: Any, where: Any, guardian: Any, *, dir
     tail, head = _part("suffix", suffix), _part("prefix", prefix)
     check_choice("guardian", guardian, ("auto", "off"))
     check_system(what)
+    if directory or head:
+        import shutil  # noqa: F401 - what removes it may be called by the collector, in the middle of somebody's import of just that
     place = _place(where)
     sweep_once(place)
-    if guardian == "auto":
+    if sys.platform != "win32" and guardian == "auto":
         watch(place)
     if not head:
         if tail[:1].isalnum():  # where the name that a sweep knows must end

@@ -26,7 +26,7 @@ def run_script(path: Path, *arguments: str, limit: float = 60.0, **environment: 
     )
 
 
-def run_code(code: str, *options: str, limit: float = 60.0) -> subprocess.CompletedProcess[str]:
+def run_code(code: str, *options: str, limit: float = 60.0, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a piece of Python, with options for the interpreter; return it finished, whatever its status."""
     paths = os.pathsep.join([str(Path(safemem.__file__).parent.parent), str(TESTS)])
     return subprocess.run(
@@ -35,7 +35,7 @@ def run_code(code: str, *options: str, limit: float = 60.0) -> subprocess.Comple
         text=True,
         timeout=limit,
         check=False,
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": paths, **environment},
     )
 
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
 
 collect_ignore = ["scripts"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _thaw():
+    """The collector sees everything again, once a module."""
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _freeze(_thaw):
+    """What is there before a test is not looked through each time that the test collects; it would take longer than all the rest."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import sys
 import warnings
@@ -208,14 +209,10 @@ def test_dropped_in_a_cycle(kind, place):
         gc.collect()
 
 
-def test_open_at_exit(kind, place):
-    """What is open when the program ends is closed, without a word, whether something refers to it or it is part of a cycle."""
-    code = f"""
-import os, pathlib
-from safemem import *
-from safemem.resources import lease, segment
-place = pathlib.Path({str(place)!r})
-segment.directory = lambda: {str(place)!r}
+OPEN_AT_EXIT = """
+import json, os, pathlib, sys
+from safemem import {names}
+from safemem.resources import segment
 os.environ["SAFEMEM_GUARDIAN"] = "off"
 class Thing:
     def __init__(self, log):
@@ -223,14 +220,31 @@ class Thing:
     def close(self):
         with open(self.log, "a") as log:
             log.write("closed ")
-made = {kind.code}
+def make(place, code):
+    segment.directory = lambda: str(place)
+    return eval(code)
+kept = [make(pathlib.Path(place), code) for place, code in json.loads({specs!r})]
 """
-    assert_clean(run_code(code, "-W", "error"))
-    assert (place / "log").read_text() == ("closed " if "Thing" in kind.code else "")
-    (place / "log").write_text("")
-    (place / "file").write_bytes(b"old" * 100)
-    assert_clean(run_code(code + "ring = [made]; ring.append(ring); del made, ring", "-W", "ignore"))
-    assert (place / "file").read_bytes() == b"old" * 100
+
+
+@pytest.mark.parametrize("cyclic", [False, True])
+def test_open_at_exit(tmp_path, cyclic):
+    """What is open when the program ends is closed, without a word, whether something refers to it or it is part of a cycle."""
+    places = [tmp_path / str(number) for number in range(len(KINDS))]
+    for place in places:
+        place.mkdir()
+        (place / "file").write_bytes(b"old" * 100)
+    specs = json.dumps([(str(place), kind.code) for place, kind in zip(places, KINDS.values(), strict=True)])
+    names = ", ".join(sorted({kind.code.split("(")[0] for kind in KINDS.values()}))
+    code = OPEN_AT_EXIT.format(names=names, specs=specs)
+    if cyclic:
+        code += "for each in kept:\n    ring = [each]\n    ring.append(ring)\ndel kept, each, ring\n"
+    assert_clean(run_code(code, "-W", "ignore" if cyclic else "error"))
+    for place, kind in zip(places, KINDS.values(), strict=True):
+        assert {path.name: path.read_bytes() for path in place.iterdir()} == {
+            "file": b"old" * 100,
+            **({"log": b"closed "} if "Thing" in kind.code else {}),
+        }, kind
 
 
 def test_an_error_while_closing(failing_kind, place, monkeypatch):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from helpers.collect import no_cyclic_garbage
 from helpers.forks import forks, in_child
-from helpers.isolate import run_code
+from helpers.isolate import assert_clean, run_code
 from helpers.threads import run_threads, until
 
 from safemem.resources.lease import owned_names, reclaim
@@ -343,3 +343,20 @@ def test_no_cyclic_garbage(kind):
         except KeyError:
             pass
         kind()
+
+
+def test_what_removes_it_is_there_before(place):
+    """A directory may be let go by the collector while somebody imports shutil, half of which would not do: it is imported when one is made."""
+    code = f"""
+import sys
+from safemem import managed_tempdir, managed_tempfile
+sys.modules.pop("shutil", None)
+said = ["shutil" in sys.modules]
+managed_tempfile(dir={str(place)!r}).close()
+said.append("shutil" in sys.modules)
+made = managed_tempdir(dir={str(place)!r})
+print(*said, "shutil" in sys.modules)
+"""
+    done = run_code(code)
+    assert_clean(done)
+    assert done.stdout.split() == ["False", "False", "True"]

@@ -71,11 +71,12 @@ def _mapped_files() -> set[str]:
 
 def _opened_without_following(number: int) -> bool:
     """Whether a file was opened as SQLite does it and Python does not: with O_NOFOLLOW."""
-    if sys.platform != "linux":
+    if sys.platform == "linux":
+        try:
+            with open(f"/proc/self/fdinfo/{number}", encoding="ascii") as file:
+                flags = next((int(line.split()[1], 8) for line in file if line.startswith("flags:")), 0)
+        except (OSError, ValueError):
+            return False
+        return bool(flags & os.O_NOFOLLOW)
+    else:  # noqa: RET505 - for type checkers, which look at one of the two
         return True
-    try:
-        with open(f"/proc/self/fdinfo/{number}", encoding="ascii") as file:
-            flags = next((int(line.split()[1], 8) for line in file if line.startswith("flags:")), 0)
-    except (OSError, ValueError):
-        return False
-    return bool(flags & os.O_NOFOLLOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from functools import cache
@@ -43,10 +44,11 @@ def resident() -> int | None:
 def _peak() -> int | None:
     """Where the present size is not told, the largest it ever was has to do: it shows growth as well."""
     try:
-        import resource
+        resource: Any = importlib.import_module("resource")
     except ImportError:  # Windows
         return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024)
 
 
 def unique() -> int | None:
@@ -71,10 +73,15 @@ def _of_the_c_library() -> tuple[int | None, int | None]:
     return found.uordblks + found.hblkhd, found.fordblks
 
 
+_GLIBC: Final = "linux"  # the systems that may have it
+
+
 @cache
 def _mallinfo() -> Callable[[], Any] | None:
     """Return glibc's function; None with another C library."""
-    if sys.platform != "linux" or os.environ.get("PYTHONMALLOC", "").startswith("malloc"):  # there, Python's small objects are in it, too
+    if not sys.platform.startswith(_GLIBC) or os.environ.get("PYTHONMALLOC", "").startswith(
+        "malloc"
+    ):  # there, Python's small objects are in it
         return None
     try:
         import ctypes

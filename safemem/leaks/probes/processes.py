@@ -114,12 +114,11 @@ def _of_multiprocessing(room: Room, known: set[int]) -> Iterator[Item]:
 
 def _children() -> list[int]:
     """Return the children of this process that the system knows; [] where it does not tell."""
-    if sys.platform != "linux":
-        return []
     found: list[int] = []
-    try:
-        for task in os.listdir("/proc/self/task"):
-            found += map(int, Path(f"/proc/self/task/{task}/children").read_bytes().split())
-    except OSError:  # a thread has ended since, or the kernel was built without
-        pass
+    if sys.platform == "linux":
+        try:
+            for task in os.listdir("/proc/self/task"):
+                found += map(int, Path(f"/proc/self/task/{task}/children").read_bytes().split())
+        except OSError:  # a thread has ended since, or the kernel was built without
+            pass
     return found
