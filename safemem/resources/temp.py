@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, AnyStr, Literal, TypeAlias, overload
 
@@ -270,7 +271,7 @@ def _make(what: str, suffix: Any, prefix: Any, where: Any, guardian: Any, *, dir
     check_choice("guardian", guardian, ("auto", "off"))
     check_system(what)
     if directory or head:
-        import shutil  # noqa: F401 - what removes it may be called by the collector, in the middle of somebody's import of just that
+        import_module("shutil")  # what removes it may be called by the collector, in the middle of somebody's import of just that
     place = _place(where)
     sweep_once(place)
     if sys.platform != "win32" and guardian == "auto":
