@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["circles_left"]
 
 _SHOWN: Final = 20
+_LOOKED_AT: Final = 200_000  # objects among which cycles are looked for
 
 
 def circles_left(*, every: bool, of_libraries: bool = True) -> list[Leak]:
@@ -46,9 +47,10 @@ def circles_left(*, every: bool, of_libraries: bool = True) -> list[Leak]:
 
 
 def _leaks(found: list[Any], opened: set[int], *, every: bool, of_libraries: bool) -> list[Leak]:
-    circles = [(circle, _maker(circle)) for circle in circles_in(found)]
     keeping_open = _keeping(found, lambda obj: id(obj) in opened)
-    with_del = _keeping(found, _has_del)
+    with_del = _keeping(found, _Finalisers().has_one)
+    looked_at = found[:_LOOKED_AT] if every else [obj for obj in found if id(obj) in keeping_open or id(obj) in with_del]
+    circles = [(circle, _maker(circle)) for circle in circles_in(looked_at)]
     wanted = [
         circle
         for circle, maker in circles
@@ -129,9 +131,20 @@ def _pattern(circle: list[Any]) -> str:
     return "cycle"
 
 
-def _has_del(obj: Any) -> bool:
-    """Whether an object has a finaliser written in Python, in a class that is not the standard library's."""
-    return any(type(namespace_of(base).get("__del__")) is FunctionType and _is_own_class(base) for base in mro_of(class_of(obj)))
+class _Finalisers:
+    """Which classes have a finaliser that is written in Python and not the standard library's; each is looked at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, bool] = {}
+
+    def has_one(self, obj: Any) -> bool:
+        """Whether an object's class has."""
+        cls = class_of(obj)
+        found = self._known.get(id(cls))
+        if found is None:
+            found = any(type(namespace_of(base).get("__del__")) is FunctionType and _is_own_class(base) for base in mro_of(cls))
+            self._known[id(cls)] = found
+        return found
 
 
 def _is_own_class(cls: type) -> bool:
