@@ -19,6 +19,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from safemem._console import CommandError, OutputError, complain
+from safemem.leaks.places import count_as_own
 from safemem.leaks.probes.recording import note_openings
 from safemem.leaks.report import Leak, LeakReport
 from safemem.leaks.session import Audit
@@ -82,6 +83,7 @@ def _prepared(wishes: Wishes) -> Callable[[], object]:
     """Make this process look as if it had been started for the program; return what runs it."""
     name = wishes.program[0]
     if wishes.is_module:
+        count_as_own(name.partition(".")[0])
         _become(wishes.program, os.getcwd())
         return lambda: _run_module(name)
     if not Path(name).exists():

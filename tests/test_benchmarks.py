@@ -283,3 +283,14 @@ def test_signal_that_does_not_reach_everybody_is_refused():
     wrong = Peer("wrong", None, {"signal methods": Offer(list, {"emit": "for receiver in c[1:]: receiver(k)"})})
     with pytest.raises(RuntimeError, match="wrong does not do what signals-emit-method-10 is about: 900 calls of receivers, 1000 expected"):
         contest(operation, [wrong], Effort(0.0001, 2))
+
+
+@pytest.mark.usefixtures("_checkout")
+def test_audit_is_measured():
+    """What the audit costs is measured on a heap of any size, and every row has a figure."""
+    command = [sys.executable, "-m", "benchmarks.audit", "--quick", "--objects", "60000"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    rows = [line.rsplit(None, 2)[0].strip() for line in done.stdout.splitlines()]
+    own = ["bytes an object during a round", "check_leaks: a round", "why_alive", "monitor: a tick", "watch: an object"]
+    assert rows[:5] == own
+    assert rows[-1] == "tracemalloc: a snapshot compared"

@@ -80,7 +80,7 @@ ROW = Row(
     usual=Way('open(path, "w")', lambda job: report(job, "usual")),
     safemem=Way('managed_file(path, "w")', lambda job: report(job, "safemem")),
     promise="the old report, whole, and nothing beside it",
-    leaks=False,  # what stays behind is on the disk, not in this process
+    trouble="nothing stays behind: what was there is lost",
     excess=excess,
     headline=lambda left: f"{left.facts.get(_TORN, 0):,} of {left.built:,} torn",
 )

@@ -89,15 +89,19 @@ def look() -> Mapping[str, int]:
     return {_LEFT: len(left), _BYTES: sum(space(os.stat(f"{DIRECTORY}/{name}")) for name in left)}
 
 
+def _paths() -> list[str]:
+    return [f"{DIRECTORY}/{name}" for name in made]
+
+
 def _ours(names: list[str]) -> bool:
     return any(name.startswith("sm1_") for name in names)
 
 
 def forget() -> None:
     """Remove what the usual way left."""
-    for name in made:
-        if os.path.exists(f"{DIRECTORY}/{name}"):
-            os.unlink(f"{DIRECTORY}/{name}")
+    for path in _paths():
+        if os.path.exists(path):
+            os.unlink(path)
     made.clear()
 
 
@@ -109,7 +113,8 @@ ROW = Row(
     usual=Way("SharedMemory(create=True)", lambda job: count_lines(job, "usual"), forget),
     safemem=Way("managed_shm(size)", lambda job: count_lines(job, "safemem"), forget),
     promise="no segment after its program was killed",
-    leaks=False,  # what stays behind is in shared memory, of processes that are dead
+    kind="shm",
+    outside=lambda: [path for path in _paths() if os.path.exists(path)],
     excess=lambda left: more_than(0, left.facts.get(_LEFT, 0), _LEFT),
     headline=lambda left: f"{left.facts.get(_LEFT, 0):,} of {left.built:,} segments",
     look=look,

@@ -70,8 +70,8 @@ def audit_of(outcomes: list[Outcome], width: int) -> str:
             if leak.holder:
                 lines += _path(leak.holder, width)
             lines.append(_wrap(f"mend it: {leak.fix}", width, 3, 5))
-        if not outcome.row.leaks:
-            lines.append(_wrap(f"{number}. nothing stays behind: it is work done again and again", width, 0, 3))
+        if outcome.row.trouble:
+            lines.append(_wrap(f"{number}. {outcome.row.trouble}", width, 0, 3))
     dirty = [outcome.row.title for outcome in outcomes if not outcome.safemem.report.ok]
     lines.append(_wrap(f"the audit of the ways with safemem: {'leaks: ' + ', '.join(dirty) if dirty else 'no leaks'}", width))
     return "\n".join(lines)

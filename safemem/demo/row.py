@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from safemem.demo.corpus import Corpus
 from safemem.demo.measure import Counted
@@ -23,6 +23,11 @@ def _nothing() -> None:
 
 def _ignore(_fraction: float) -> None:
     """Show no progress."""
+
+
+def _always(_obj: object) -> bool:
+    """Say that every object that is alive was left behind."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,10 @@ class Row:
         promise: what the safemem side may leave behind, in words.
         excess: what it left behind beyond that, in words; "" if nothing.
         headline: words for the column "still held", where "LIVE of BUILT UNIT" does not say it.
-        leaks: whether something stays behind, for the audit at the end to name; False if the trouble is another.
+        kind: what stays behind, as the audit at the end names it (`Leak.kind`).
+        is_left: whether one of the objects that are alive is what must not be: a reader may stay if its file is closed.
+        outside: finds the files that stay behind outside of the process, if that is where they do.
+        trouble: what the trouble is, in words, if nothing stays behind for the audit to name.
         look: finds numbers that a count of objects does not tell (files, threads, segments), after work, drop and collection; "bytes outside" of
             the process, if it is one of them, are added to the bytes that are shown.
     """
@@ -88,7 +96,10 @@ class Row:
     excess: Callable[[Left], str]
     headline: Callable[[Left], str] | None = None
     look: Callable[[], Mapping[str, int | float]] = dict[str, int | float]
-    leaks: bool = True
+    kind: str = "growth"
+    is_left: Callable[[Any], bool] = _always
+    outside: Callable[[], Sequence[str]] | None = None
+    trouble: str = ""
 
     def held(self, left: Left) -> str:
         """Say what stayed behind, in a few words."""

@@ -121,7 +121,7 @@ ROW = Row(
     usual=Way(f"@lru_cache(maxsize={COUNT})", lambda job: run_service(job, "usual")),
     safemem=Way("@cached(budget=...)", lambda job: run_service(job, "safemem")),
     promise=f"never killed, with a report of {REPORT} MB in a container of {LIMIT >> 20} MiB",
-    leaks=False,  # a cache is no leak, and the process that held too much is dead
+    trouble="nothing stays behind: the process that held too much is dead",
     excess=lambda left: more_than(0, left.facts.get("killed", 0), "times killed"),
     headline=in_words,
 )

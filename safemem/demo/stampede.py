@@ -88,5 +88,5 @@ ROW = Row(
     safemem=Way("@cached", lambda job: ask_at_once(job, index_safemem), index_safemem.cache_clear),
     promise="one computation, one result",
     excess=excess,
-    leaks=False,  # nothing stays behind, it is work that is done many times
+    trouble="nothing stays behind: it is work done again and again",
 )

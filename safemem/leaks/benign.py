@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from safemem._graph import attributes_of, class_of, mro_of, type_name
 from safemem.leaks.names import attributes_of_module, lru_bound
 from safemem.leaks.patterns import class_names, module_of
+from safemem.leaks.probes.recording import own_tables
 from safemem.leaks.roots import is_module, is_tool
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ _TABLES: Final = {
 
 def is_of_tool(way: Way) -> bool:
     """Whether it is a tool that holds it, one that looks at the program: a test runner, a debugger, the audit."""
-    return is_tool(way.root.source.removeprefix("module ")) or any(is_tool(module_of(node)) for node in way.nodes)
+    if is_tool(way.root.source.removeprefix("module ")) or any(is_tool(module_of(node)) for node in way.nodes):
+        return True
+    return any(node is table for node in way.nodes for table in own_tables())
 
 
 def is_bounded(way: Way, grows: Any) -> bool:

@@ -41,7 +41,8 @@ class Block:
         leaks: list[Leak] = []
         try:
             if told and self._cycles != "never":
-                leaks += circles_left(every=self._cycles == "always" or self._collector.was_off)
+                every = self._cycles == "always" or self._collector.was_off
+                leaks += circles_left(every=every, of_libraries=self._collector.was_off)
             if told and self._resources:
                 leaks += opened_since(self._before)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextvars
 import gc
 import io
 from array import array
@@ -116,7 +117,7 @@ class Following:
     as it lasts. It holds no object of the program between the rounds, but for those that `gc.freeze()` set aside before it began.
     """
 
-    __slots__ = ("aside", "buffers", "exits", "handlers", "own", "suspects", "swelling", "table", "types")
+    __slots__ = ("aside", "buffers", "context", "exits", "handlers", "own", "suspects", "swelling", "table", "types", "variables")
 
     def __init__(self) -> None:
         self.aside: list[Any] = []
@@ -128,6 +129,8 @@ class Following:
         self.own: set[int] = set()
         self.handlers = 0  # exit handlers that came in each round; 0 if there was one without
         self.exits = -1
+        self.context: dict[int, int] = {}
+        self.variables: set[int] | None = None  # of the context, by address, whose values are larger after each round
 
     def begin(self) -> None:
         """Count everything for the first time."""
@@ -140,6 +143,8 @@ class Following:
         self.own = {id(own) for own in (self, self.types, self.buffers, self.aside, objects)}
         self.handlers = -1
         self.exits = _exit_handlers()
+        self.variables = None
+        self.context = {id(variable): length for variable, length, _ in _values_in_context()}
 
     def after_round(self, calls: int) -> None:
         """Count again after `calls` calls; what did not grow is forgotten."""
@@ -150,6 +155,7 @@ class Following:
         grown += compress(objects, map(swollen.__contains__, map(id, objects))) if swollen else ()
         self._keep_types(objects, calls)
         self._keep_handlers(calls)
+        self._keep_variables(calls)
         self.buffers = buffers
         if self.suspects is None:
             self.suspects = {id(obj): Suspect(obj) for obj in grown if id(obj) not in self.own}
@@ -180,6 +186,22 @@ class Following:
         self.exits += more
         self.handlers = max(self.handlers, 0) + more if self.handlers and more >= max(1, calls // 2) else 0
 
+    def _keep_variables(self, calls: int) -> None:
+        values = _values_in_context()
+        grown = {
+            id(variable)
+            for variable, length, least in values
+            if length - self.context.get(id(variable), length) >= max(1, calls * least // 2)
+        }
+        self.variables = grown if self.variables is None else self.variables & grown
+        self.context = {id(variable): length for variable, length, _ in values}
+
+    def larger_in_context(self) -> list[tuple[str, Any]]:
+        """Return name and value of each variable of the context that holds something larger after each round, and not because that grows itself."""
+        found = contextvars.copy_context().items() if self.variables else ()
+        suspects = self.suspects or {}
+        return [(variable.name, value) for variable, value in found if id(variable) in (self.variables or ()) and id(value) not in suspects]
+
     def forget(self, addresses: set[int]) -> bool:
         """Forget suspects, and tell whether none is left."""
         self.suspects = {address: suspect for address, suspect in (self.suspects or {}).items() if address not in addresses}
@@ -209,6 +231,12 @@ class Following:
 
 def _exit_handlers() -> int:
     return atexit._ncallbacks()
+
+
+def _values_in_context() -> list[tuple[contextvars.ContextVar[Any], int, int]]:
+    """Return the variables of this thread's context that hold plain containers or texts, with their lengths and what comes to one at least."""
+    found = [(variable, value, id(class_of(value))) for variable, value in contextvars.copy_context().items()]
+    return [(variable, _LENGTHS[kind](value), _LEAST_TEXT if kind in _TEXTS else 1) for variable, value, kind in found if kind in _LENGTHS]
 
 
 def _dicts_of(objects: list[Any], wanted: set[int]) -> list[Any]:

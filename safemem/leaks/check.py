@@ -55,8 +55,8 @@ def check_leaks(
         warmup: calls before the first round; more if something is made by and by and kept for good.
         ignore: signatures of leaks that are known, which are not reported (`leak.signature`).
         resources: whether to look for what stays open, too.
-        cycles: reference cycles that are left to the collector. `"auto"` reports them if the collector is off, or if one holds a resource or has a
-            `__del__`; `"always"` and `"never"` mean what they say.
+        cycles: reference cycles that are left to the collector. `"auto"` reports all if the collector is off, else those that keep an open resource
+            and those of the program's own that keep something with a `__del__`; `"always"` and `"never"` mean what they say.
 
     Raises:
         TypeError, ValueError: an argument is not what it must be; nothing was called.
@@ -156,7 +156,8 @@ def no_leaks(
     """Raise `LeakError` if a block leaves something open or a cycle behind, or if a function leaks in rounds.
 
     `with no_leaks():` watches one run of a block: what of files, sockets, maps, processes, threads and event loops is open at its end and was not
-    before, objects given to `watch` and `watch_class` that are alive, and reference cycles of the program's own classes and functions. One run
+    before, objects given to `watch` and `watch_class` that are alive, and reference cycles of the program's own classes and functions. What a library that is installed makes and keeps for itself is not
+    told: cycles, unless they keep something open, and a few connections of a pool. One run
     cannot tell what grows, and does not try. What ends by itself is waited for, two seconds at the most. A block that raises is not judged.
 
     `@no_leaks`, or `@no_leaks(rounds=5)`, on a function or coroutine function: each call of it is a check by `check_leaks`, which calls it with

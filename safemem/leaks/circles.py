@@ -5,64 +5,100 @@ from __future__ import annotations
 import gc
 import sys
 from collections import Counter
-from types import FrameType, FunctionType, MethodType, ModuleType, TracebackType
-from typing import Any, Final
+from types import FrameType, FunctionType, MethodType, TracebackType
+from typing import TYPE_CHECKING, Any, Final
 
-from safemem._graph import class_of, is_of_class_statement, mro_of, namespace_of, type_name
+from safemem._graph import class_of, mro_of, namespace_of, type_name
 from safemem.cycles.components import circles_in, ways_round
 from safemem.leaks.collector import save_garbage
 from safemem.leaks.fixes import fix_for
-from safemem.leaks.names import is_class
-from safemem.leaks.patterns import class_names, module_of
+from safemem.leaks.heap import referents_of
+from safemem.leaks.origins import LIBRARY, PROGRAM, STANDARD, origin_of
+from safemem.leaks.patterns import class_names
+from safemem.leaks.probes.opened import open_resources
 from safemem.leaks.report import Leak, RetentionPath
 from safemem.leaks.sizes import own_size
 from safemem.leaks.words import signature_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["circles_left"]
 
 _SHOWN: Final = 20
-_get: Final[Any] = vars(dict)["get"]
-_RESOURCES: Final = {
-    "_io._IOBase",
-    "_socket.socket",
-    "socket.socket",
-    "mmap.mmap",
-    "sqlite3.Connection",
-    "subprocess.Popen",
-    "threading.Thread",
-    "asyncio.events.AbstractEventLoop",
-    "asyncio.transports.BaseTransport",
-    "multiprocessing.shared_memory.SharedMemory",
-    "concurrent.futures._base.Executor",
-    "selectors.BaseSelector",
-    "select.epoll",
-    "tempfile._TemporaryFileWrapper",
-    "tempfile.TemporaryDirectory",
-}
+_LOOKED_AT: Final = 200_000  # objects among which cycles are looked for
 
 
-def circles_left(*, every: bool) -> list[Leak]:
-    """Collect, and return the cycles that were there; those that hold a resource or have a `__del__`, unless it is to be `every` one.
+def circles_left(*, every: bool, of_libraries: bool = True) -> list[Leak]:
+    """Collect, and return the cycles that were there: `every` one, or only those that keep an open resource or something with a `__del__`.
 
-    Cycles without anything of the program's own, those that the standard library makes for itself, are not its leaks.
+    Cycles that the standard library makes for itself are not the program's leaks, nor are those that an installed library makes unless they keep
+    something open; with `every` they are shown, too, if it is wanted (`of_libraries`).
     """
+    opened = open_resources()
     found = save_garbage()
     if not found:
         return []
     try:
-        return _leaks(found, every=every)
+        return _leaks(found, opened, every=every, of_libraries=of_libraries)
     finally:
         found.clear()
         gc.collect()
 
 
-def _leaks(found: list[Any], *, every: bool) -> list[Leak]:
-    circles = [circle for circle in circles_in(found) if any(map(_is_own, circle))]
-    if not circles:
-        return []
-    holds = any(map(_matters, found))
-    if not every and not holds:
-        return []
+def _leaks(found: list[Any], opened: set[int], *, every: bool, of_libraries: bool) -> list[Leak]:
+    keeping_open = _keeping(found, lambda obj: id(obj) in opened)
+    with_del = _keeping(found, _Finalisers().has_one)
+    looked_at = found[:_LOOKED_AT] if every else [obj for obj in found if id(obj) in keeping_open or id(obj) in with_del]
+    circles = [(circle, _maker(circle)) for circle in circles_in(looked_at)]
+    wanted = [
+        circle
+        for circle, maker in circles
+        if (every and (maker == PROGRAM or (maker == LIBRARY and of_libraries)))
+        or (maker != STANDARD and any(id(obj) in keeping_open for obj in circle))
+        or (maker == PROGRAM and any(id(obj) in with_del for obj in circle))
+    ]
+    return _told(wanted, sum(map(own_size, found))) if wanted else []
+
+
+def _maker(circle: list[Any]) -> str:
+    """Say whose cycle it is: a library's if one of its objects takes part, for it is there that the way back is made."""
+    if _is_namespace(circle):
+        return STANDARD
+    makers = {origin_of(obj) for obj in circle}
+    if LIBRARY in makers:
+        return LIBRARY
+    if PROGRAM in makers or makers == {None}:
+        return PROGRAM
+    return STANDARD
+
+
+def _is_namespace(circle: list[Any]) -> bool:
+    """Whether it is only functions and the dicts of the names that they use: what is left of every module and every text that was run."""
+    spaces = {id(obj.__globals__) for obj in circle if class_of(obj) is FunctionType}
+    return bool(spaces) and all(id(obj) in spaces or (class_of(obj) is FunctionType and obj.__closure__ is None) for obj in circle)
+
+
+def _keeping(found: list[Any], is_it: Callable[[Any], bool]) -> set[int]:
+    """Return the addresses of all objects that lead to one of that kind, and of these themselves."""
+    waiting = [id(obj) for obj in found if is_it(obj)]
+    if not waiting:
+        return set()
+    holders: dict[int, list[int]] = {id(obj): [] for obj in found}
+    for obj in found:
+        for other in referents_of(obj):
+            if id(other) in holders:
+                holders[id(other)].append(id(obj))
+    kept: set[int] = set()
+    while waiting:
+        address = waiting.pop()
+        if address not in kept:
+            kept.add(address)
+            waiting += holders[address]
+    return kept
+
+
+def _told(circles: list[list[Any]], size: int) -> list[Leak]:
     grouped: dict[str, tuple[int, str | None, list[Any]]] = {}
     for circle in sorted(circles, key=len)[: 50 * _SHOWN]:
         ways = ways_round(circle, 1)
@@ -70,7 +106,6 @@ def _leaks(found: list[Any], *, every: bool) -> list[Leak]:
             words, where = ways[0]
             count, known, kept = grouped.get(words, (0, None, circle))
             grouped[words] = (count + 1, known or where, kept)
-    size = sum(map(own_size, found))
     total = sum(count for count, _, _ in grouped.values())
     return [_leak(words, *group, size * group[0] // max(1, total)) for words, group in list(grouped.items())[:_SHOWN]]
 
@@ -96,24 +131,20 @@ def _pattern(circle: list[Any]) -> str:
     return "cycle"
 
 
-def _is_own(obj: Any) -> bool:
-    """Whether an object is an instance of a class, or a function, that is not the standard library's."""
-    if class_of(obj) is FunctionType:
-        module: Any = obj.__module__
-    elif class_of(obj) is FrameType:
-        module = _get(obj.f_globals, "__name__")
-    elif is_class(obj) or class_of(obj) is ModuleType or not is_of_class_statement(obj):
-        return class_of(obj) is list or class_of(obj) is dict
-    else:
-        module = module_of(obj)
-    return class_of(module) is str and module.partition(".")[0] not in sys.stdlib_module_names
+class _Finalisers:
+    """Which classes have a finaliser that is written in Python and not the standard library's; each is looked at once."""
 
+    def __init__(self) -> None:
+        self._known: dict[int, bool] = {}
 
-def _matters(obj: Any) -> bool:
-    """Whether an object is a resource, or has a finaliser written in Python."""
-    if not _RESOURCES.isdisjoint(class_names(obj)):
-        return True
-    return any(type(namespace_of(base).get("__del__")) is FunctionType and _is_own_class(base) for base in mro_of(class_of(obj)))
+    def has_one(self, obj: Any) -> bool:
+        """Whether an object's class has."""
+        cls = class_of(obj)
+        found = self._known.get(id(cls))
+        if found is None:
+            found = any(type(namespace_of(base).get("__del__")) is FunctionType and _is_own_class(base) for base in mro_of(cls))
+            self._known[id(cls)] = found
+        return found
 
 
 def _is_own_class(cls: type) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING, Final
+from unicodedata import east_asian_width
+
+from safemem.leaks.words import visible
 
 if TYPE_CHECKING:
     from safemem.leaks.report import RetentionPath
@@ -17,6 +20,7 @@ _GAP: Final = 46
 _PADDING: Final = 12
 _MARGIN: Final = 8
 _LONGEST: Final = 70  # letters of a name; the list above the drawing has it whole
+_NARROW: Final = {"N", "Na", "H"}
 _STEP: Final = _HEIGHT + _GAP
 
 
@@ -31,13 +35,13 @@ def drawing_of(path: RetentionPath) -> str:
         return ""
     names = [_short(name) for name in (path.edges[0].source, *(edge.target for edge in path.edges))]
     labels = [_short(edge.label.strip()) for edge in path.edges]
-    width = max(*(len(name) * _LETTER + 2 * _PADDING for name in names), *(len(label) * _LETTER + 2 * _PADDING + 24 for label in labels))
+    width = max(*(_width(name) + 2 * _PADDING for name in names), *(_width(label) + 2 * _PADDING + 24 for label in labels))
     height = len(names) * _STEP - _GAP
     boxes = "\n".join(_box(place, name, len(names)) for place, name in enumerate(names))
     arrows = "\n".join(_arrow(place, label) for place, label in enumerate(labels))
     whole = f"{-_MARGIN} {-_MARGIN} {width + 2 * _MARGIN:.0f} {height + 2 * _MARGIN}"
-    return f"""<figure>
-<svg viewBox="{whole}" width="{width + 2 * _MARGIN:.0f}" height="{height + 2 * _MARGIN}" role="img" aria-label="{escape(path.holder)}">
+    return f"""<figure tabindex="0">
+<svg viewBox="{whole}" width="{width + 2 * _MARGIN:.0f}" height="{height + 2 * _MARGIN}" role="img" aria-label="{escape(visible(path.holder))}">
 {boxes}
 {arrows}
 </svg>
@@ -46,14 +50,19 @@ def drawing_of(path: RetentionPath) -> str:
 
 
 def _short(name: str) -> str:
-    line = " ".join(name.split())
+    line = visible(" ".join(name.split()))
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def _width(text: str) -> float:
+    """Return how wide a text is at most; letters of East Asia and pictures take the room of two."""
+    return sum(_LETTER if ord(each) < 0x1100 or east_asian_width(each) in _NARROW else 2 * _LETTER for each in text)
 
 
 def _box(place: int, name: str, count: int) -> str:
     kind = "root" if place == 0 else "leaf" if place == count - 1 else "inner"
     top = place * _STEP
-    width = len(name) * _LETTER + 2 * _PADDING
+    width = _width(name) + 2 * _PADDING
     return (
         f'<rect class="{kind}" x="0" y="{top}" width="{width:.0f}" height="{_HEIGHT}" rx="6"/>'
         f'<text x="{_PADDING}" y="{top + 22}">{escape(name)}</text>'

@@ -14,6 +14,7 @@ from safemem.leaks.heap import referents_of
 from safemem.leaks.names import describe, edges_along
 from safemem.leaks.patterns import Finding, is_of_program, pattern_of
 from safemem.leaks.report import Edge, Leak, RetentionPath
+from safemem.leaks.roots import Root
 from safemem.leaks.walk import ATEXIT, AUDIT, CALLBACKS, CIRCLE, NATIVE, Way, ways_to
 from safemem.leaks.words import signature_of
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from safemem.leaks.census import Following, Suspect
     from safemem.leaks.evidence import Evidence, Sample
-    from safemem.leaks.roots import Root
 
 __all__ = ["Findings", "benign_among", "findings_of_audit", "leaks_of"]
 
@@ -106,6 +106,11 @@ def leaks_of(following: Following, evidence: Evidence, calls: int, own: object, 
     targets = [obj for _, obj in pairs] + samples
     ways = ways_to(targets, *roots, avoid=[pairs, *pairs, samples, evidence.new], audit=[findings, own])
     _add_containers(findings, pairs, ways[: len(pairs)])
+    for name, value in following.larger_in_context():
+        root = Root(value, f"context variable {name!r}")
+        findings.explained.add(id(value))
+        sample = evidence.of_slot(value)
+        findings.add(Finding(value, Way(root, [value]), (), sample.elements, slot=True), None, sample)
     exits = bool(following.handlers) and evidence.exits.more > 1
     _add_objects(findings, samples, ways[len(pairs) :], following.swelling or {}, exits=exits)
     if exits:

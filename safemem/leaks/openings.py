@@ -6,7 +6,8 @@ import sys
 from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem.leaks.probes import compare, snapshot
+from safemem.leaks.origins import LIBRARY, PROGRAM, origin_of, origin_of_module
+from safemem.leaks.probes import POOLED, compare, snapshot
 from safemem.leaks.probes.memory import resident
 from safemem.leaks.walk import CIRCLE, in_words, ways_to
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from safemem.leaks.probes import Snapshot
     from safemem.leaks.report import Leak, RetentionPath
     from safemem.leaks.roots import Root
+    from safemem.leaks.walk import Way
 
 __all__ = ["Openings", "opened_since", "settled"]
 
@@ -92,12 +94,25 @@ def opened_since(before: Snapshot) -> list[Leak]:
     _, leaks = settled(before, explain=False, sleeps=_LAST_SLEEPS)
     if not any(leak.is_failure for leak in leaks):
         return []
-    return compare(before, snapshot(explain=False), name_holder=_holder_of)
+    kept: set[str] = set()
+
+    def name_holder(obj: object) -> RetentionPath | None:
+        way = ways_to([obj])[0]
+        if way is None or way.root.source == CIRCLE:
+            return None
+        path = in_words(way)
+        if path is not None and _is_kept_by_library(way):
+            kept.add(path.holder)
+        return path
+
+    found = compare(before, snapshot(explain=False), name_holder=name_holder)
+    return [leak for leak in found if leak.holder not in kept or leak.count > POOLED]
 
 
-def _holder_of(obj: object) -> RetentionPath | None:
-    way = ways_to([obj])[0]
-    return None if way is None or way.root.source == CIRCLE else in_words(way)
+def _is_kept_by_library(way: Way) -> bool:
+    """Whether an installed library's module holds it, and nothing of the program's is on the way: it is the library's to close."""
+    module = way.root.source.removeprefix("module ")
+    return module != way.root.source and origin_of_module(module) == LIBRARY and not any(origin_of(node) == PROGRAM for node in way.nodes)
 
 
 def _is_native(before: Snapshot, now: Snapshot, leaks: list[Leak]) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING, Final
 
 from safemem.leaks.drawing import drawing_of
-from safemem.leaks.words import readable_bytes
+from safemem.leaks.words import readable_bytes, visible
 
 if TYPE_CHECKING:
     from safemem.leaks.report import Leak, LeakReport
@@ -26,14 +27,17 @@ code, svg text { font-family: ui-monospace, monospace; } .mend { font-weight: 60
 figure { margin: 1rem 0 0; overflow-x: auto; } figcaption { color: var(--quiet); font-size: .9rem; }
 svg { max-width: none; } svg rect { fill: none; stroke: currentColor; } svg .root { stroke-width: 2.5; } svg .leaf { stroke: var(--leak); }
 svg line { stroke: currentColor; } svg text { fill: currentColor; font-size: 13px; } svg .label { fill: var(--quiet); }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .2rem .6rem; border-bottom: 1px solid var(--line); }
-td.number, th.number { text-align: right; }
+table { border-collapse: collapse; width: 100%; } caption { text-align: left; color: var(--quiet); }
+th, td { text-align: left; padding: .2rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+.number, .kind { white-space: nowrap; overflow-wrap: normal; } .number { text-align: right; }
+@media (max-width: 36rem) { dl { grid-template-columns: 1fr; } dt { margin-top: .4rem; } }
+@media print { body { margin: 0; max-width: none; } section { break-inside: avoid-page; } figure { overflow: visible; } svg { max-width: 100%; height: auto; } }
 """
 
 
 def page_of(report: LeakReport) -> str:
     """Return the report as an HTML document; whatever names the program has, they are shown and never interpreted."""
-    title = escape(report.summary())
+    title = _text(report.summary())
     sections = "\n".join(_section(place, leak) for place, leak in enumerate(report.leaks))
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -45,9 +49,11 @@ def page_of(report: LeakReport) -> str:
 <style>{_STYLE}</style>
 </head>
 <body>
+<main>
 <h1 class="{"good" if report.ok else "bad"}">{title}</h1>
 {_overview(report)}
 {sections}
+</main>
 </body>
 </html>
 """
@@ -57,11 +63,11 @@ def _overview(report: LeakReport) -> str:
     if len(report.leaks) < 2:
         return ""
     rows = "\n".join(
-        f'<tr><td><a href="#leak-{place}">{escape(leak.kind)}</a></td><td>{escape(leak.what)}</td><td class="number">{_size(leak)}</td></tr>'
+        f'<tr><td class="kind"><a href="#leak-{place}">{_text(leak.kind)}</a></td><td>{_text(leak.what)}</td><td class="number">{_size(leak)}</td></tr>'
         for place, leak in enumerate(report.leaks)
     )
-    head = '<tr><th>kind</th><th>what</th><th class="number">keeps</th></tr>'
-    return f"<table>\n<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
+    head = '<tr><th scope="col">kind</th><th scope="col">what</th><th scope="col" class="number">keeps</th></tr>'
+    return f"<table>\n<caption>What was found, the worst first</caption>\n<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
 
 
 def _size(leak: Leak) -> str:
@@ -71,10 +77,10 @@ def _size(leak: Leak) -> str:
 def _section(place: int, leak: Leak) -> str:
     size = f" ({_size(leak)})" if leak.bytes > 0 else ""
     rows = "\n".join(
-        f"<dt>{escape(name)}</dt><dd{_CLASS_OF.get(name, '')}><code>{escape(text)}</code></dd>" for name, text in leak.rows() if text
+        f"<dt>{escape(name)}</dt><dd{_CLASS_OF.get(name, '')}><code>{_foldable(text)}</code></dd>" for name, text in leak.rows() if text
     )
     return f"""<section id="leak-{place}" class="{"leak" if leak.is_failure else "note"}">
-<h2>{escape(leak.kind)}: {escape(leak.what)}{size}</h2>
+<h2>{_text(leak.kind)}: {_text(leak.what)}{size}</h2>
 <dl>
 {rows}
 </dl>
@@ -82,4 +88,14 @@ def _section(place: int, leak: Leak) -> str:
 </section>"""
 
 
+def _text(text: str) -> str:
+    return escape(visible(text))
+
+
+def _foldable(text: str) -> str:
+    """Return a text that may go on in a new line in front of a dot and behind a slash, where paths are best read on."""
+    return _BREAKS.sub("<wbr>", _text(text))
+
+
+_BREAKS: Final = re.compile(r"(?<=\w)(?=\.\w)|(?<=/)(?=\w)")
 _CLASS_OF: Final = {"mend it": ' class="mend"'}

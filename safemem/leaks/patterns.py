@@ -63,6 +63,7 @@ _ITERATORS: Final[dict[int, Any]] = {id(list): vars(list)["__iter__"], id(tuple)
 _LISTENING: Final = re.compile(r"listener|handler|callback|receiver|observer|subscri|hook|signal|slot|watcher|on_", re.IGNORECASE)
 _CALLABLE: Final = {"function", "method", "partial", "builtin_function_or_method", "partialmethod"}
 _WEAK: Final = {"ReferenceType", "weakref", "WeakMethod", "KeyedRef", "weakproxy", "weakcallableproxy"}
+_SMALL: Final = 8  # referents
 _BUFFERED: Final = {"BytesIO", "StringIO", "array", "bytearray", "str", "bytes"}
 
 
@@ -141,7 +142,15 @@ def _of_elements(found: Finding) -> str | None:
         return _of_callables(found, inner)
     if all(map(is_class, elements)):
         return "class"
-    return None
+    return "listener" if _LISTENING.search("".join(_labels(found))) and any(map(_wraps_callable, inner)) else None
+
+
+def _wraps_callable(obj: Any) -> bool:
+    """Whether an object is a small one that refers to a function or method: a registration."""
+    if not is_of_program(obj):
+        return False
+    referents = referents_of(obj)
+    return len(referents) <= _SMALL and any(type_name(other) in _CALLABLE for other in referents)
 
 
 def _inside(elements: list[Any]) -> Iterable[Any]:

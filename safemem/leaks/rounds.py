@@ -95,7 +95,13 @@ class Rounds:
 
     @property
     def _is_suspicious(self) -> bool:
-        return bool(self._following.suspects or self._following.swelling or self._following.handlers or self._openings.kinds)
+        return bool(
+            self._following.suspects
+            or self._following.swelling
+            or self._following.handlers
+            or self._following.variables
+            or self._openings.kinds
+        )
 
     def _longer(self) -> Generator[None, None, None]:
         """Make longer and longer rounds for as long as something grows in each, and time and memory allow."""

@@ -6,7 +6,7 @@ import re
 from hashlib import sha256
 from typing import Final
 
-__all__ = ["plain_name", "readable_bytes", "signature_of"]
+__all__ = ["plain_name", "readable_bytes", "signature_of", "visible"]
 
 # What differs between two runs of the same program: addresses, and numbers inside brackets, of names and of what is counted.
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+")
@@ -36,6 +36,17 @@ def readable_bytes(number: int) -> str:
 
 
 _UNITS: Final = ("", "kB", "MB", "GB", "TB")
+
+
+def visible(text: str) -> str:
+    r"""Return a text in which every character can be seen: those that control, reverse or hide others are written as escapes.
+
+    >>> print(visible("shop\x1b[31m\u202e"))
+    shop\x1b[31m\u202e
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
 
 
 _VARIES: Final = re.compile(r"(?<=tmp)[a-z0-9_]{8}|[0-9a-f]{6,}|\d+|(?<=[-_.])[A-Za-z0-9_]{8}(?=\.|$)")

@@ -26,9 +26,9 @@ HOLDERS = {
     "stored_exception": "module safemem.demo.stored_exception.checks[",
     "parent_pointer": ".parent",
     "short_of_memory": None,
-    "open_files": None,
+    "open_files": "module safemem.demo.open_files.findings[",
     "half_written": None,
-    "killed_workers": None,
+    "killed_workers": "the system's shared memory, /dev/shm",
 }
 
 
@@ -46,6 +46,7 @@ def test_usual_half_is_named_and_the_other_is_clean(name, corpus):
     holder = HOLDERS[name]
     if holder is None:
         assert outcome.usual.report.ok
+        assert outcome.row.trouble
     else:
         leak = outcome.usual.report.failures[0]
         assert holder in leak.holder

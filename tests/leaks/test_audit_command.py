@@ -258,3 +258,36 @@ def test_closed_standard_error_is_no_trouble(tmp_path):
     )
     assert (done.returncode, done.stdout) == (3, "done\n")
     assert signal.SIGINT == 2
+
+
+POOL = """
+class Pool:
+    def __init__(self, size):
+        self.files = [open(__file__) for _ in range(size)]
+
+def main():
+    global pool
+    pool = Pool(3)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize(("size", "status"), [(3, 0), (40, 3)], ids=["a pool", "too many for one"])
+def test_what_a_library_keeps_open_is_its_pool(tmp_path, size, status):
+    """A few files that an installed library has opened are not the program's leak, wherever they are held."""
+    write(tmp_path, "site-packages/pool.py", POOL)
+    text = f"import sys; sys.path.insert(0, 'site-packages'); import pool; own = pool.Pool({size})"
+    done = run("--json", write(tmp_path, "program.py", text), cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+
+
+def test_installed_module_that_is_audited_is_the_program(tmp_path):
+    """What it opens itself is its leak."""
+    write(tmp_path, "site-packages/pool.py", POOL)
+    done = run("--json", "-m", "pool", cwd=tmp_path / "site-packages")
+    assert done.returncode == 3
+    leaks = json.loads(done.stderr)["leaks"]
+    assert [(leak["kind"], leak["count"]) for leak in leaks] == [("file", 3)]
+    assert leaks[0]["where"].endswith("pool.py:4")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import collections
+import contextvars
 import doctest
 import functools
 import gc
@@ -389,3 +390,28 @@ def test_examples_of_docstrings(name):
         for test in doctest.DocTestFinder(recurse=False).find(obj, name, module=False, globs=names)
     ]
     assert failed == [0]
+
+
+trail = contextvars.ContextVar("trail", default=())
+
+
+def test_variable_of_the_context_that_holds_ever_more():
+    """A tuple that is set anew, one longer, is found although no object grows."""
+    token = trail.set(())
+    try:
+        leak = single(check_leaks(lambda: trail.set((*trail.get(), Thing()))))
+    finally:
+        trail.reset(token)
+    assert (leak.kind, leak.holder) == ("growth", "context variable 'trail'")
+    assert "reset" in leak.fix
+
+
+def test_variable_of_the_context_that_is_set_and_reset():
+    """What is as large as before is no leak, nor is what has grown once."""
+
+    def visit():
+        token = trail.set((*trail.get(), Thing()))
+        trail.reset(token)
+
+    assert check_leaks(visit).ok
+    assert check_leaks(lambda: trail.set((1, 2, 3))).ok

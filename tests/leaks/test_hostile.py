@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from types import ModuleType
 
 import pytest
@@ -175,6 +177,34 @@ def test_finaliser_that_bites(shop):
         me.me = me
 
     assert all(leak.kind == "cycle" for leak in check_leaks(work).leaks)
+
+
+def test_threads_that_change_what_is_looked_at(shop):
+    """Other threads fill and empty dicts, make classes and leave cycles meanwhile: nothing goes wrong, and nothing is told of it."""
+    shop.pool = [{} for _ in range(50)]
+    hostile = hostile_class()
+
+    def work():
+        for number in range(3000):
+            space = shop.pool[number % 50]
+            space[number] = [object.__new__(hostile), {number: number}]
+            cycle = []
+            cycle.append(cycle)
+            if len(space) > 10:
+                space.clear()
+            time.sleep(0)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        report = check_leaks(lambda: None, rounds=3)
+        why_alive(shop.pool[3])
+    finally:
+        for thread in threads:
+            thread.join()
+    assert [leak for leak in report.leaks if leak.kind != "thread"] == []
+    assert calls == []
 
 
 def test_frozen_objects(shop):

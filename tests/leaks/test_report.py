@@ -112,7 +112,7 @@ def test_plain_names_forget_what_is_random():
 class Page(HTMLParser):
     """Collects what is in a page, and insists on tags that match."""
 
-    VOID = frozenset({"meta", "br"})
+    VOID = frozenset({"meta", "br", "wbr"})
 
     def __init__(self):
         super().__init__()
@@ -170,6 +170,24 @@ def test_drawing_is_well_formed_and_has_every_step(tmp_path):
     assert len(drawing.findall("rect")) == 31
     assert len([each for each in drawing.findall("text") if each.get("class") == "label"]) == 30
     assert max(len(each.text) for each in drawing.findall("text")) <= 70
+
+
+def test_page_shows_what_cannot_be_seen(tmp_path):
+    """Characters that control, reverse or hide others are written as escapes, everywhere on the page."""
+    name = "a\x00\x1b[31m\u202e\ud800"
+    path = RetentionPath((Edge(name, name, name),))
+    text, page = page_of(LeakReport((leak(what=name, holder=name, fix=name, where=name, path=path), leak()), name), tmp_path)
+    assert [each for each in text if not each.isprintable() and each != "\n"] == []
+    assert "".join(page.text).count("a\\x00\\x1b[31m\\u202e\\ud800") == 10
+
+
+def test_boxes_are_as_wide_as_their_names(tmp_path):
+    """Letters of East Asia take twice the room."""
+    path = RetentionPath((Edge("m" * 20, ".a", "\u8a9e" * 20),))
+    text, _ = page_of(LeakReport((leak(path=path),)), tmp_path)
+    drawing = ET.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
+    narrow, wide = (int(each.get("width")) for each in drawing.findall("rect"))
+    assert wide - 24 == 2 * (narrow - 24)
 
 
 def test_report_without_leaks_has_a_page_too(tmp_path):

@@ -6,6 +6,7 @@ runs for it. Only where something is new does `compare()` look for the objects, 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from safemem.leaks.places import made_at
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
     from safemem.leaks.report import RetentionPath
 
-__all__ = ["Snapshot", "compare", "snapshot"]
+__all__ = ["POOLED", "Snapshot", "compare", "snapshot"]
 
+POOLED: Final = 16  # connections of one sort that a pool of a library may keep
 _SHOWN: Final = 8  # of each sort, whose holder is looked for
 _NATIVE: Final = 128 * 1024  # bytes between two snapshots that are worth a word
 _RETAINED: Final = 16 * 1024 * 1024
@@ -73,6 +75,8 @@ def compare(
     has every reason to allocate some.
     """
     grown = list(_grown(before.items, after.items))
+    if not repeated:
+        grown = _without_pools(grown)
     found = _named(grown, name_holder) if grown else []
     if not repeated:
         found = [leak for leak in found if leak.kind != "listener" or leak.count > 1]  # one handler is how logging is set up
@@ -90,6 +94,13 @@ def _grown(before: dict[Hashable, Item], after: dict[Hashable, Item]) -> Iterato
         these = [item for item in new if (item.kind, item.noun) == sort]
         more = len(these) - sum((item.kind, item.noun) == sort for item in gone)
         yield from these[:more] if more > 0 else ()
+
+
+def _without_pools(grown: list[Item]) -> list[Item]:
+    """Leave out the few files and sockets of a sort that an installed library opened: its pool of connections, the fonts that it uses."""
+    theirs = [item for item in grown if recording.is_opened_by_library(item.kind, item.name, item.owner)]
+    many = {noun for noun, count in Counter(item.noun for item in theirs).items() if count > POOLED}
+    return [item for item in grown if item not in theirs or item.noun in many]
 
 
 # -- who holds it -----------------------------------------------------------------------------------------------------------------------------

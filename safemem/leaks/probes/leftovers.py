@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from safemem.leaks.probes.item import Room
 
-__all__ = ["look"]
+__all__ = ["item_of", "look"]
 
 _FIXES: Final = {
     "tempfile": "with managed_tempfile() or managed_tempdir(): it is removed in every way the program can end",
@@ -39,10 +39,11 @@ def look(room: Room) -> Iterator[Item]:
         if path in files:
             owners.setdefault(path, room.owners.get(files[path]))
             room.claim(files[path])
-        yield _item(path, each.kind, each.where, owners.get(path))
+        yield item_of(path, each.kind, each.where, owners.get(path))
 
 
-def _item(path: str, kind: str, where: str | None, owner: object) -> Item:
+def item_of(path: str, kind: str, where: str | None = None, owner: object = None) -> Item:
+    """Describe something that is still there, a "tempfile" or a "shm"."""
     directory, name = os.path.split(path)
     noun = "shared memory segment" if kind == "shm" else "temporary directory" if os.path.isdir(path) else "temporary file"
     holder = "" if owner is not None else _HOLDERS[kind].format(directory)

@@ -12,9 +12,9 @@ import weakref
 from typing import Any, Final, NamedTuple
 
 from safemem._finalize import attach
-from safemem.leaks.places import place_of
+from safemem.leaks.places import opener_of, place_of
 
-__all__ = ["Made", "Recording", "made", "note_openings", "opened_at"]
+__all__ = ["Made", "Recording", "is_opened_by_library", "made", "note_openings", "opened_at", "own_tables"]
 
 
 class Made(NamedTuple):
@@ -25,13 +25,22 @@ class Made(NamedTuple):
     where: str | None
 
 
+_MANY: Final = 1000
 _made: Final[dict[str, Made]] = {}
 _audits: Final[dict[int, weakref.ref[Recording]]] = {}
 
 
 def made() -> list[Made]:
-    """Return what was made, in that order, whether it is still there or not."""
+    """Return what was made, in that order, whether it is still there or not; what is not is forgotten when there is much of it."""
+    if len(_made) > _MANY:
+        for path in [path for path in [*_made] if not os.path.lexists(path)]:
+            _made.pop(path, None)
     return list(_made.values())
+
+
+def own_tables() -> list[Any]:
+    """Return what grows here while the program makes things: no leak of theirs."""
+    return [_made, _openings]
 
 
 class Recording:
@@ -97,7 +106,7 @@ class _Memory(_StandIn):
 
 # -- where files and sockets are opened: for a process that is there to be audited ------------------------------------------------------------
 
-_openings: Final[dict[tuple[str, object], str]] = {}
+_openings: Final[dict[tuple[str, object], tuple[str, bool]]] = {}
 _MOST: Final = 20_000
 _noting = False
 
@@ -115,17 +124,28 @@ def note_openings() -> None:
 
 def opened_at(kind: str, name: str, address: int) -> str | None:
     """Return the line where a file of this name, or an object at this address, was opened last, if that was noted."""
+    found = _opening(kind, name, address)
+    return None if found is None else found[0]
+
+
+def is_opened_by_library(kind: str, name: str, address: int) -> bool:
+    """Whether that was noted, and it was an installed library that opened it last."""
+    found = _opening(kind, name, address)
+    return found is not None and found[1]
+
+
+def _opening(kind: str, name: str, address: int) -> tuple[str, bool] | None:
     return _openings.get((kind, address)) or (_openings.get(("path", os.path.basename(name))) if name else None)
 
 
 def _note(event: str, args: tuple[Any, ...]) -> None:
     key = _key_of(event, args)
     if key is not None:
-        place = place_of(sys._getframe(1))
+        place, by_library = opener_of(sys._getframe(1))
         if place is not None:
             if len(_openings) >= _MOST:
                 _openings.clear()
-            _openings[key] = place
+            _openings[key] = place, by_library
 
 
 def _key_of(event: str, args: tuple[Any, ...]) -> tuple[str, object] | None:
