@@ -100,7 +100,7 @@ def _after(phases: Iterable[dict[str, Any]]) -> str:
 def measure(limit: str, runs: int, cores: Iterable[str], found: dict[str, Any], tell: Callable[[str], None]) -> None:
     """Add what happens under one limit to what has been found before: about peers nothing is asked twice."""
     for kind in PEERS if limit == "cgroup" else ():
-        if kind in found.setdefault("peers", {}) or kind not in {"dict", "lru_cache"} and find_spec(kind) is None:
+        if kind in found.setdefault("peers", {}) or (kind not in {"dict", "lru_cache"} and find_spec(kind) is None):
             continue
         bound = largest(always(kind, limit, 0))
         ends = [run(kind, bound, limit, BURSTS, seed=seed) for seed in range(1, _SURE + 1)]
