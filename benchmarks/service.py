@@ -137,14 +137,15 @@ def confine(kind: str, size: int) -> int:
 def main(kind: str, bound: int, limit: str, size: int, *, bursts: int, seed: int) -> None:
     """Serve, and take what the application takes."""
     reserve = 0
-    if limit != "cgroup":
+    if (
+        limit != "cgroup"
+    ):  # what the application needs, and more for what lies between: holes in the heap, tables that grow; small objects have more
         import cachetools  # noqa: F401 - whatever is needed is there before the limit is, for all of them
 
         import safemem
 
         safemem.MemoryBudget()
-        # What the application needs, and almost a third of that for what lies between: fragments, tables that grow.
-        reserve = confine(limit, size) + int(SHARE * size * 1.3)
+        reserve = confine(limit, size) + int(SHARE * size * (1.3 if safemem.core.NATIVE else 1.45))
     service = Service(kind, bound, seed, reserve)
     service.serve(FILL)
     service.report("fill")

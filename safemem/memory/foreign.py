@@ -87,14 +87,25 @@ def _blocks_of_polars(obj: Any, _room: int) -> Blocks:
     return [(-id(obj), int(obj.estimated_size()))]
 
 
-def _blocks_of_tensor(obj: Any, _room: int) -> Blocks:
-    """Return the storage; that of another device than the processor is not in this memory."""
+def _blocks_of_tensor(obj: Any, room: int) -> Blocks:
+    """Return the storage; that of another device than the processor is not in this memory. A sparse tensor has parts with one each."""
     if obj.device.type != "cpu":
         return []
-    storage = obj.untyped_storage()
+    try:
+        storage = obj.untyped_storage()
+    except NotImplementedError:
+        parts = _SPARSE.get(str(obj.layout))
+        if parts is None:  # in a form of somebody else's
+            return [(-id(obj), obj.numel() * obj.element_size())]
+        return [block for part in parts for block in _blocks_of_tensor(getattr(obj, part)(), room)]
     return [(storage.data_ptr(), storage.nbytes())]
 
 
+_SPARSE: Final = {
+    "torch.sparse_coo": ("_indices", "_values"),
+    **dict.fromkeys(("torch.sparse_csr", "torch.sparse_bsr"), ("crow_indices", "col_indices", "values")),
+    **dict.fromkeys(("torch.sparse_csc", "torch.sparse_bsc"), ("ccol_indices", "row_indices", "values")),
+}
 _PIXEL: Final = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 
 

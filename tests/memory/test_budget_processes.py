@@ -49,9 +49,9 @@ def test_with_a_budget_it_survives():
             assert each["level"] < 0.9
 
 
-@pytest.mark.parametrize("what", ["read", "mapped"])
+@pytest.mark.parametrize("what", ["read", "mapped", "shared"])
 def test_files_do_not_count(what):
-    """The page cache, and files that are mapped, can be dropped at any time: they are no reason to let go of anything."""
+    """The page cache and mapped files can be dropped at any time, and shared memory is none of the cache's: no reason to let go of anything."""
     with group_of(LIMIT * MB) as run:
         done = run(SCRIPTS / "bystanders.py", what, str(LIMIT))
     assert done.returncode == 0, (done.returncode, done.stderr)
@@ -59,6 +59,16 @@ def test_files_do_not_count(what):
     assert answer["entries"] == 30_000
     assert answer["let_go"] == 0
     assert answer["level"] < 0.8
+
+
+def test_a_heap_full_of_holes_does_not_empty_it():
+    """What the application frees here and there stays with the process: the caches make room for that, and stop."""
+    with group_of(LIMIT * MB) as run:
+        done = run(SCRIPTS / "bystanders.py", "holes", str(LIMIT))
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    (answer,) = told(done.stdout)
+    assert 20_000 < answer["entries"] <= 30_000
+    assert 0.7 < answer["level"] < 0.92
 
 
 def test_a_resource_limit_and_a_reserve():

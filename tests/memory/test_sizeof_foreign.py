@@ -133,17 +133,28 @@ class Tensor:
 Tensor.__module__ = "torch"
 class Parameter(Tensor):
     pass
+class Sparse(Tensor):
+    def __init__(self, layout):
+        super().__init__(None)
+        self.layout = layout
+    def untyped_storage(self): raise NotImplementedError("Cannot access storage of SparseTensorImpl")
+    def _indices(self): return Tensor(Storage(1 << 41, 3_000_000))
+    def _values(self): return Tensor(Storage(1 << 42, 6_000_000))
+    def numel(self): return 50
+    def element_size(self): return 8
 from safemem.memory.sizeof import sizeof
 storage = Storage(1 << 40, 5_000_000)
 for exact in (False, True):
     assert 5_000_000 < sizeof(Tensor(storage), exact=exact) < 5_002_000
     assert 5_000_000 < sizeof([Tensor(storage), Parameter(storage)], exact=exact) < 5_004_000
     assert sizeof(Tensor(storage, "cuda"), exact=exact) < 2_000
+    assert 9_000_000 < sizeof(Sparse("torch.sparse_coo"), exact=exact) < 9_002_000
+    assert 400 < sizeof(Sparse("torch.something_else"), exact=exact) < 2_000
 """
 
 
 def test_stand_in_for_torch():
-    """Storages count once, those of another device not at all; PyTorch itself is not among what these tests run with."""
+    """Storages count once, those of another device not at all, those of the parts of a sparse one too; PyTorch itself is gigabytes."""
     assert_clean(run_code(TORCH))
 
 
