@@ -237,7 +237,7 @@ def managed_shm(
         OSError: no room (ENOSPC, with what is needed and free), no permission, no memory, no descriptor.
         NotImplementedError: the system has no `flock()` (Windows).
 
-    Costs what `SharedMemory` does, and once a process a sweep. Two descriptors a block, one from Python 3.13 on, and one more for each that is open
+    Costs what `SharedMemory` does, and the memory at once that comes there page by page with the first writes (`prealloc`); once a process a sweep. Two descriptors a block, one from Python 3.13 on, and one more for each that is open
     at a fork, if there is one to be had. Blocks go through `fork`: the child uses its copy and owns nothing.
 
     >>> with managed_shm(8) as shm:
