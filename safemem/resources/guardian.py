@@ -36,9 +36,12 @@ _GENERATIONS: Final = 16
 _BACKLOG: Final = 4096  # processes that come at once
 _LOWEST: Final = 10  # descriptors that are passed on are above those they become
 
-_PROGRAM: Final = """\
-import sys, types
-for name, path in (("safemem", sys.argv[1]), ("safemem.resources", sys.argv[2])):
+# Paths are in the environment, not on the command line, where whoever kills all that runs from some directory would find them.
+_ROOM: Final = "SAFEMEM_GUARDIAN_ROOM"
+_PROGRAM: Final = f"""\
+import os, sys, types
+room = os.environ["{_ROOM}"]
+for name, path in (("safemem", os.path.dirname(room)), ("safemem.resources", room)):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [path]
 from safemem.resources._guard import main
@@ -261,8 +264,8 @@ def _spawn(control: int, listener: int) -> int:
     """Start its program, which leaves for a process of its own; return the one that is to be waited for."""
     from safemem.resources import _guard
 
-    room = os.path.dirname(os.path.abspath(__file__))
-    arguments = [sys.executable, "-I", "-S", "-c", _PROGRAM, os.path.dirname(room), room, "safemem-guardian", family()]
+    arguments = [sys.executable, "-I", "-S", "-c", _PROGRAM, "safemem-guardian", family()]
+    environment = {**os.environ, _ROOM: os.path.dirname(os.path.abspath(__file__))}
     high: list[int] = []
     try:
         for fd in (control, listener):
@@ -270,7 +273,7 @@ def _spawn(control: int, listener: int) -> int:
         return os.posix_spawn(
             sys.executable,
             arguments,
-            os.environ,
+            environment,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, high[0], _guard.CONTROL),
                 (os.POSIX_SPAWN_DUP2, high[1], _guard.LISTENER),

@@ -19,6 +19,7 @@ import re
 import stat
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from safemem.resources._system import fcntl, geteuid
@@ -28,20 +29,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LeaseName",
+    "Made",
     "check_system",
     "create_directory",
     "create_file",
-    "create_held",
     "family",
     "hold",
     "is_held",
     "link",
+    "make_directory",
+    "make_file",
     "names_of",
     "new_name",
     "owned_names",
     "parse_name",
     "reclaim",
     "reclaim_own",
+    "undo",
 ]
 
 TIMEOUT: Final = 5.0  # seconds; a sweeper holds an exclusive lock for microseconds, unless it was stopped just then
@@ -141,23 +145,58 @@ def create_file(directory: str, mode: int = 0o600, tail: str = "") -> tuple[int,
     Raises:
         OSError: as `os.open()`; nothing is left then.
     """
-    fd, name, _ = create_held(directory, mode, tail)
-    return fd, name
+    made = Made()
+    try:
+        make_file(made, directory, mode, tail)
+    except BaseException:
+        undo(made, directory)
+        raise
+    return made.fd, made.leased
 
 
-def create_held(directory: str, mode: int = 0o600, tail: str = "") -> tuple[int, str, os.stat_result]:
-    """Do what `create_file()` does; return what the file is as well."""
+class Made:
+    """What was made so far."""
+
+    __slots__ = ("fd", "leased")
+
+    def __init__(self) -> None:
+        self.fd = -1
+        self.leased = ""
+
+
+def make_file(made: Made, directory: str, mode: int = 0o600, tail: str = "") -> os.stat_result:
+    """Do what `create_file()` does; return what the file is.
+
+    Each step is noted in `made` at once. Whoever calls this undoes what was made if an exception comes out, which a signal may raise at any time.
+    """
     for _ in range(_TRIES):
-        name = new_name(tail)
-        path = f"{directory}/{name}"
+        made.leased = new_name(tail)
+        path = f"{directory}/{made.leased}"
         try:
-            fd = os.open(path, _CREATE, mode)
+            made.fd = os.open(path, _CREATE, mode)
         except FileExistsError:
+            made.leased = ""
             continue
-        found = _hold_new(fd, path, os.unlink)
-        if found is not None:
-            return fd, name, found
+        try:
+            return hold(made.fd)
+        except FileNotFoundError:  # a sweeper was faster
+            fd, made.fd = made.fd, -1
+            os.close(fd)
+        except OSError as error:
+            error.filename = path  # of which file system it is that there are no locks
+            raise
     raise FileExistsError(errno.EEXIST, "no free name found", directory)
+
+
+def undo(made: Made, directory: str, remove: Callable[[str], None] = os.unlink) -> None:
+    """Remove what was made; the exception that led here is the one to report."""
+    if made.leased:
+        with suppress(OSError):
+            remove(f"{directory}/{made.leased}")
+    fd, made.fd = made.fd, -1
+    if fd >= 0:
+        with suppress(OSError):
+            os.close(fd)
 
 
 def create_directory(directory: str, mode: int = 0o700, tail: str = "") -> tuple[int, str]:
@@ -166,41 +205,38 @@ def create_directory(directory: str, mode: int = 0o700, tail: str = "") -> tuple
     Raises:
         OSError: as `os.mkdir()`; nothing is left then.
     """
+    made = Made()
+    try:
+        make_directory(made, directory, mode, tail)
+    except BaseException:
+        undo(made, directory, os.rmdir)
+        raise
+    return made.fd, made.leased
+
+
+def make_directory(made: Made, directory: str, mode: int = 0o700, tail: str = "") -> None:
+    """Do what `create_directory()` does, as `make_file()` does it for files."""
     for _ in range(_TRIES):
-        name = new_name(tail)
-        path = os.path.join(directory, name)
+        made.leased = new_name(tail)
+        path = f"{directory}/{made.leased}"
         try:
             os.mkdir(path, mode)
         except FileExistsError:
+            made.leased = ""
             continue
         try:
-            fd = os.open(path, os.O_RDONLY | _OPEN)
-        except FileNotFoundError:  # a sweeper was faster
-            continue
-        except BaseException:
-            os.rmdir(path)
-            raise
-        if _hold_new(fd, path, os.rmdir) is not None:
-            return fd, name
-    raise FileExistsError(errno.EEXIST, "no free name found", directory)
-
-
-def _hold_new(fd: int, path: str, remove: Callable[[str], None]) -> os.stat_result | None:
-    """Hold what was just made, and return what it is; None if a sweeper had it removed before it was locked."""
-    try:
-        found = hold(fd)
-        if remove is not os.rmdir or _same(found, path):  # some file systems count no links of directories
-            return found
-    except FileNotFoundError:
-        pass
-    except BaseException as error:
-        os.close(fd)
-        remove(path)
-        if isinstance(error, OSError) and error.filename is None:
+            made.fd = os.open(path, os.O_RDONLY | _OPEN)
+            if _same(hold(made.fd), path):  # some file systems count no links of directories
+                return
+        except FileNotFoundError:
+            pass
+        except OSError as error:
             error.filename = path  # of which file system it is that there are no locks
-        raise
-    os.close(fd)
-    return None
+            raise
+        fd, made.fd = made.fd, -1  # a sweeper was faster
+        if fd >= 0:
+            os.close(fd)
+    raise FileExistsError(errno.EEXIST, "no free name found", directory)
 
 
 def hold(fd: int, *, timeout: float = TIMEOUT) -> os.stat_result:

@@ -17,14 +17,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem.resources._system import fcntl, free_bytes, geteuid
-from safemem.resources.lease import create_held, hold, link, names_of, parse_name, reclaim, reclaim_own
+from safemem.resources.lease import Made, hold, link, make_file, names_of, parse_name, reclaim, reclaim_own, undo
 from safemem.resources.limits import room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from weakref import ref
 
-__all__ = ["Segment", "allocate", "attach", "create", "directory", "end", "live", "map_file", "prepare_fork", "remove"]
+__all__ = ["Segment", "abandon", "allocate", "attach", "create", "directory", "end", "live", "map_file", "prepare_fork", "remove"]
 
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
 _SAFE: Final = _CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -39,19 +39,20 @@ _checked = ""
 live: Final[dict[int, Segment]] = {}
 
 
-class Segment:
+class Segment(Made):
     """What there is to let go of; knows nothing of the mapping, which belongs to whoever has a view of it."""
 
-    __slots__ = ("fd", "forked", "identity", "leased", "name", "ours", "owner", "place", "ref", "removed", "where")
+    __slots__ = ("created", "forked", "identity", "name", "ours", "owner", "place", "ref", "removed", "where")
 
-    def __init__(self, where: str, name: str, fd: int, found: os.stat_result) -> None:
+    def __init__(self, where: str) -> None:
         self.where = where  # the directory
-        self.name = name
-        self.leased: str | None = None  # the name of ours, which is `name` if the user chose none
-        self.fd = fd  # holds the lease, and a mapping may keep its open file
+        self.name = ""
+        self.leased = ""  # the name of ours, which is `name` if the user chose none; none if it was attached to, or is kept
+        self.fd = -1  # holds the lease, and a mapping may keep its open file
         self.forked: list[int] | None = None  # after a fork, with what holds the lease then, unless that could not be had
-        self.identity = _identity(found)
+        self.identity: tuple[int, int] = (0, 0)
         self.owner = 0  # the process whose close() removes the names; 0 if there is none
+        self.created = False  # by this object, not attached to
         self.ours = False  # whether the last user removes it
         self.removed = False
         self.ref: ref[Any] | None = None  # to the block
@@ -83,6 +84,7 @@ def directory() -> str:
 
 
 def create(
+    segment: Segment,
     size: int,
     name: str | None,
     policy: str,
@@ -91,44 +93,44 @@ def create(
     readonly: bool,
     mode: int,
     prealloc: bool,
-) -> tuple[Segment, mmap.mmap]:
+) -> mmap.mmap:
     """Make a segment; nobody else can attach to it before it has its size and contents.
+
+    Who calls this has it abandoned if there is an exception, from here or, as a signal may raise one at any time, after this.
 
     Raises:
         FileExistsError: the name is in use.
-        OSError: no space (ENOSPC, EDQUOT), no memory, no descriptor, no permission; nothing is left then.
+        OSError: no space (ENOSPC, EDQUOT), no memory, no descriptor, no permission.
     """
-    where = directory()
-    fd, leased, found = create_held(where, mode)
-    segment = Segment(where, leased, fd, found)
-    try:
-        allocate(fd, size, where, prealloc=prealloc)
-        mapping = map_file(fd, size, readonly=False)
-        if init is not None:
-            _fill(mapping, init)
-        if readonly:
-            mapping = map_file(fd, size, readonly=True)
-        _publish(segment, leased, name, policy)
-    except BaseException:
-        _abandon(segment, leased)
-        raise
+    segment.created = True
+    segment.identity = _identity(make_file(segment, segment.where, mode))
+    segment.name = segment.leased
+    fd = segment.fd
+    allocate(fd, size, segment.where, prealloc=prealloc)
+    mapping = map_file(fd, size, readonly=False)
+    if init is not None:
+        _fill(mapping, init)
+    if readonly:
+        mapping = map_file(fd, size, readonly=True)
+    _publish(segment, name, policy)
     live[id(segment)] = segment
-    return segment, mapping
+    return mapping
 
 
-def _publish(segment: Segment, leased: str, name: str | None, policy: str) -> None:
+def _publish(segment: Segment, name: str | None, policy: str) -> None:
+    leased = segment.leased
     if policy == "keep":
         name = name or f"kept_{os.urandom(8).hex()}"
     if name is not None:
+        segment.name = name
         try:
             link(segment.where, leased, name)
         except FileExistsError:
             raise FileExistsError(errno.EEXIST, "the name is in use by a living process, kept, or another user's", name) from None
-        segment.name = name
     if policy == "keep":
         os.unlink(f"{segment.where}/{leased}")  # from now on no sweep knows it
+        segment.leased = ""
     else:
-        segment.leased = leased
         segment.ours = True
         segment.owner = os.getpid() if policy == "owner" else 0
 
@@ -179,32 +181,27 @@ def _fill(mapping: mmap.mmap, init: Callable[[memoryview], object] | Any) -> Non
             mapping[: contents.nbytes] = contents
 
 
-def attach(name: str, *, readonly: bool, timeout: float = 1.0) -> tuple[Segment, mmap.mmap]:
-    """Attach to a segment, whoever made it.
+def attach(segment: Segment, name: str, *, readonly: bool, timeout: float = 1.0) -> mmap.mmap:
+    """Attach to a segment, whoever made it; if there is an exception, who calls this has it abandoned.
 
     Raises:
         FileNotFoundError: there is none of that name.
         ValueError: it still has no size after `timeout` seconds: whoever made it is not done, or dead.
         OSError: no permission, no memory, no descriptor; the segment stays as it is.
     """
-    where = directory()
-    fd = -1
     try:
-        fd = os.open(f"{where}/{name}", (os.O_RDONLY if readonly else os.O_RDWR) | _SAFE)
+        segment.fd = fd = os.open(f"{segment.where}/{name}", (os.O_RDONLY if readonly else os.O_RDWR) | _SAFE)
         found = hold(fd)
         _check_kind(found)
         mapping = map_file(fd, found.st_size or _await_size(fd, name, timeout), readonly=readonly)
-    except BaseException as error:
-        if fd >= 0:
-            with suppress(OSError):
-                os.close(fd)
-        if isinstance(error, OSError):
-            error.filename = name
+    except OSError as error:
+        error.filename = name
         raise
-    segment = Segment(where, name, fd, found)
+    segment.name = name
+    segment.identity = _identity(found)
     segment.ours = found.st_nlink > 1 or parse_name(name) is not None
     live[id(segment)] = segment
-    return segment, mapping
+    return mapping
 
 
 def _check_kind(found: os.stat_result) -> None:
@@ -304,8 +301,8 @@ def remove(segment: Segment) -> None:
         FileNotFoundError: they are gone.
     """
     ended = segment.fd < 0 and segment.owner == os.getpid()  # then the names are gone, and the inode may be another file's by now
-    names = [] if ended else [segment.name] if segment.leased is None else [segment.name, segment.leased]
-    if segment.leased is None and segment.ours:
+    names = [] if ended else [segment.name, segment.leased] if segment.leased else [segment.name]
+    if not segment.leased and segment.ours:
         names = [*names, *names_of(segment.where, segment.identity[1])]
     if not _remove_names(segment, list(dict.fromkeys(names))):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), segment.name)
@@ -313,7 +310,7 @@ def remove(segment: Segment) -> None:
 
 def _remove_own_names(segment: Segment, fd: int) -> bool:
     """Remove the names that a segment was given; return whether the one that users know was among them."""
-    where, name, leased = segment.where, segment.name, segment.leased or ""
+    where, name, leased = segment.where, segment.name, segment.leased
     if name == leased:
         return _unlink(f"{where}/{name}")  # random: nobody else has a file of that name
     if os.fstat(fd).st_nlink != 2:  # else both are still there
@@ -342,13 +339,15 @@ def _remove_names(segment: Segment, names: list[str]) -> bool:
     return removed
 
 
-def _abandon(segment: Segment, leased: str) -> None:
-    """Undo what was done to make a segment; the error that led here is the one to report."""
-    for name in dict.fromkeys([segment.name, leased]):
+def abandon(segment: Segment) -> None:
+    """Undo what was done to make a segment, or to attach to one; the exception that led here is the one to report."""
+    live.pop(id(segment), None)
+    if segment.created and segment.name and segment.name != segment.leased:
         with suppress(OSError):
-            os.unlink(os.path.join(segment.where, name))
-    with suppress(OSError):
-        os.close(segment.fd)
+            _remove_names(segment, [segment.name])
+    undo(segment, segment.where)
+    if segment.forked:
+        _close_second(segment.forked)
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:

@@ -107,8 +107,13 @@ class ManagedSharedMemory(Mapped):
         sweep_once(where)
         if sys.platform != "win32" and guardian == "auto" and policy != "keep":
             watch(where)
-        segment, mapping = segments.create(size, name, policy, init, readonly=readonly, mode=mode, prealloc=prealloc)
-        self._set_up(segment, mapping, size, readonly, on_views)
+        segment = segments.Segment(where)
+        try:
+            mapping = segments.create(segment, size, name, policy, init, readonly=readonly, mode=mode, prealloc=prealloc)
+            self._set_up(segment, mapping, size, readonly, on_views)
+        except BaseException:  # also one that a signal raised, at any of the steps
+            segments.abandon(segment)
+            raise
 
     def _attach(self, name: str | None, *, readonly: bool, on_views: str) -> None:
         check_system("managed_shm()")
@@ -116,22 +121,24 @@ class ManagedSharedMemory(Mapped):
             msg = "name must be given to attach to shared memory"
             raise ValueError(msg)
         _watch_forks()
-        segment, mapping = segments.attach(check_name(name, new=False), readonly=readonly)
-        self._set_up(segment, mapping, len(mapping), readonly, on_views)
+        plain = check_name(name, new=False)
+        segment = segments.Segment(segments.directory())
+        try:
+            mapping = segments.attach(segment, plain, readonly=readonly)
+            self._set_up(segment, mapping, len(mapping), readonly, on_views)
+        except BaseException:  # also one that a signal raised, at any of the steps
+            segments.abandon(segment)
+            raise
 
     def _set_up(self, segment: segments.Segment, mapping: mmap, size: int, readonly: bool, on_views: str) -> None:
         self._segment = segment
         self._name = f"/{segment.name}"  # what code that looks into a SharedMemory expects
         self._readonly = readonly
         self._on_views = on_views
-        try:
-            self._hold_mapping(mapping, size)
-            segment.ref = weakref.ref(self)
-            segment.place = place_of_caller(_own, 3)
-            self._finalizer = attach_finalizer(self, _let_go, segment)
-        except BaseException:
-            segments.end(segment)
-            raise
+        self._hold_mapping(mapping, size)
+        segment.ref = weakref.ref(self)
+        segment.place = place_of_caller(_own, 3)
+        self._finalizer = attach_finalizer(self, _let_go, segment)
 
     @property
     def name(self) -> str:
@@ -160,8 +167,11 @@ class ManagedSharedMemory(Mapped):
         """
         if not forget(self._finalizer):
             return
-        viewed = self._drop_mapping(self._on_views)
-        segments.end(self._segment)
+        viewed = False
+        try:
+            viewed = self._drop_mapping(self._on_views)
+        finally:
+            segments.end(self._segment)
         if viewed:
             msg = f"views of shared memory {self.name!r} are alive: its name is gone, its memory stays until they are"
             raise BufferError(msg)
@@ -227,7 +237,7 @@ def managed_shm(
         OSError: no room (ENOSPC, with what is needed and free), no permission, no memory, no descriptor.
         NotImplementedError: the system has no `flock()` (Windows).
 
-    Costs what `SharedMemory` does, and once a process a sweep. Two descriptors a block, one from Python 3.13 on, and one more for each that is open
+    Costs what `SharedMemory` does, and the memory at once that comes there page by page with the first writes (`prealloc`); once a process a sweep. Two descriptors a block, one from Python 3.13 on, and one more for each that is open
     at a fork, if there is one to be had. Blocks go through `fork`: the child uses its copy and owns nothing.
 
     >>> with managed_shm(8) as shm:
@@ -293,6 +303,8 @@ def _attached(cls: type[ManagedSharedMemory], name: str, readonly: bool, on_view
 
 def _let_go(segment: segments.Segment) -> None:
     """Clean up after a block that died open, or at exit."""
+    if segment.fd < 0:  # it was never made
+        return
     dropped = segment.ref is not None and segment.ref() is None
     inherited = segment.owner not in {0, os.getpid()}
     segments.end(segment)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import stat
 import sys
-from importlib import import_module
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, AnyStr, Literal, TypeAlias, overload
 
@@ -14,7 +15,7 @@ from safemem._compat import override
 from safemem.resources._checks import check_choice
 from safemem.resources.base import Ending, Resource
 from safemem.resources.files import BinaryMode, ManagedFile, TextMode, check_options, wrapped
-from safemem.resources.lease import check_system, create_directory, create_file
+from safemem.resources.lease import Made, check_system, make_directory, make_file, undo
 from safemem.resources.sweep import sweep_once
 
 if sys.platform != "win32":
@@ -81,16 +82,15 @@ class ManagedTempDir(Resource):
         return f"<managed_tempdir {os.fspath(self.path)!r}>"
 
 
-class _Leased:
+class _Leased(Made):
     """A file or directory of ours, or one with a name of the user's choice in a directory of ours, whose lease is held."""
 
-    __slots__ = ("directory", "fd", "file", "name", "path")
+    __slots__ = ("directory", "file", "path")
 
-    def __init__(self, directory: str, fd: int, name: str, path: str) -> None:
-        self.directory = directory
-        self.fd = fd  # holds the lease, whoever else closes what
-        self.name = name
-        self.path = path
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = ""
+        self.path = ""
         self.file: IO[Any] | None = None
 
     def release(self, _ending: Ending = Ending.CLOSED, /) -> None:
@@ -99,16 +99,26 @@ class _Leased:
             if self.file is not None:
                 self.file.close()
         finally:
-            try:
-                self._remove()
-            finally:
-                os.close(self.fd)
+            fd, self.fd = self.fd, -1  # which holds the lease, whoever else closes what
+            if fd >= 0:
+                try:
+                    self._remove(fd)
+                finally:
+                    os.close(fd)
 
-    def _remove(self) -> None:
-        path = os.path.join(self.directory, self.name)
+    def give_up(self) -> None:
+        """Undo what was done so far; the exception that led here is the one to report."""
+        if self.fd < 0:  # there is at most the name
+            undo(self, self.directory)
+            undo(self, self.directory, os.rmdir)
+        with suppress(OSError):
+            self.release()
+
+    def _remove(self, fd: int) -> None:
+        path = os.path.join(self.directory, self.leased)
         try:
             # As long as the lease is held nobody else removes it, and no other file can have got its name.
-            found = os.fstat(self.fd)
+            found = os.fstat(fd)
             if not os.path.samestat(found, os.lstat(path)):
                 return
             if stat.S_ISDIR(found.st_mode):
@@ -218,17 +228,17 @@ def managed_tempfile(
     if "r" in mode or "a" in mode:
         msg = f'mode must be "w" or "x" with what goes with it, got {mode!r}: there is nothing in a new file'
         raise ValueError(msg)
-    leased = _make("managed_tempfile()", suffix, prefix, dir, guardian, directory=False)
     text = None if "b" in mode else (io.text_encoding(encoding), errors, newline)
+    leased = _Leased()
     try:
+        _make(leased, suffix, prefix, dir, guardian, directory=False)
         flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-        raw = io.FileIO(leased.path, "r+" if "+" in mode else "w", opener=lambda path, _: os.open(path, flags))
-        leased.file = raw  # pyright: ignore[reportAttributeAccessIssue]
+        leased.file = raw = io.FileIO(leased.path, "r+" if "+" in mode else "w", opener=lambda path, _: os.open(path, flags))  # pyright: ignore[reportAttributeAccessIssue]
         leased.file = file = wrapped(raw, mode, buffering, text)
-    except BaseException:
-        leased.release()
+        return ManagedTempFile(leased.path, file, mode, leased, atomic=False)
+    except BaseException:  # also one that a signal raised, at any of the steps
+        leased.give_up()
         raise
-    return ManagedTempFile(leased.path, file, mode, leased, atomic=False)
 
 
 def managed_tempdir(
@@ -258,37 +268,42 @@ def managed_tempdir(
         NotImplementedError: The system has no `flock()` (Windows).
 
     """
-    return ManagedTempDir(_make("managed_tempdir()", suffix, prefix, dir, guardian, directory=True))
+    leased = _Leased()
+    try:
+        _make(leased, suffix, prefix, dir, guardian, directory=True)
+        return ManagedTempDir(leased)
+    except BaseException:  # as above
+        leased.give_up()
+        raise
 
 
 managed_tempfile.__module__ = "safemem"
 managed_tempdir.__module__ = "safemem"
 
 
-def _make(what: str, suffix: Any, prefix: Any, where: Any, guardian: Any, *, directory: bool) -> _Leased:
+def _make(leased: _Leased, suffix: Any, prefix: Any, where: Any, guardian: Any, *, directory: bool) -> None:
     """Make a file or directory; what dead programs left in the same place is removed, once a process."""
     tail, head = _part("suffix", suffix), _part("prefix", prefix)
     check_choice("guardian", guardian, ("auto", "off"))
-    check_system(what)
+    check_system("managed_tempdir()" if directory else "managed_tempfile()")
     if directory or head:
-        import_module("shutil")  # what removes it may be called by the collector, in the middle of somebody's import of just that
+        importlib.import_module("shutil")  # what removes it may be called by the collector, in the middle of somebody's import of just that
     place = _place(where)
     sweep_once(place)
     if sys.platform != "win32" and guardian == "auto":
         watch(place)
-    if not head:
-        if tail[:1].isalnum():  # where the name that a sweep knows must end
-            tail = f"-{tail}"
-        fd, name = (create_directory if directory else create_file)(place, tail=tail)
-        return _Leased(place, fd, name, os.path.join(place, name))
-    fd, name = create_directory(place)
-    leased = _Leased(place, fd, name, os.path.join(place, name))
-    try:
-        leased.path = _named(leased.path, head, tail, directory=directory)
-    except BaseException:
-        leased.release()
-        raise
-    return leased
+    leased.directory = place
+    if head:
+        make_directory(leased, place)
+        leased.path = _named(os.path.join(place, leased.leased), head, tail, directory=directory)
+        return
+    if tail[:1].isalnum():  # where the name that a sweep knows must end
+        tail = f"-{tail}"
+    if directory:
+        make_directory(leased, place, tail=tail)
+    else:
+        make_file(leased, place, tail=tail)
+    leased.path = os.path.join(place, leased.leased)
 
 
 def _named(place: str, head: str, tail: str, *, directory: bool) -> str:

@@ -10,17 +10,13 @@ import pytest
 collect_ignore = ["scripts"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _thaw():
-    """The collector sees everything again, once a module."""
+@pytest.fixture(scope="module")
+def nothing_of_other_tests():
+    """For modules whose tests collect garbage one by one: what all the others left in memory would be looked at each time."""
+    gc.collect()
+    gc.freeze()
     yield
     gc.unfreeze()
-
-
-@pytest.fixture(autouse=True)
-def _freeze(_thaw):
-    """What is there before a test is not looked through each time that the test collects; it would take longer than all the rest."""
-    gc.freeze()
 
 
 @pytest.fixture

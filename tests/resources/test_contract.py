@@ -66,7 +66,7 @@ FAILING = [name for name, kind in KINDS.items() if kind.fails]
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(nothing_of_other_tests, tmp_path, monkeypatch):
     """A directory for everything; no test leaves anything there but one file and a log, or a descriptor."""
     monkeypatch.setattr(segment, "directory", lambda: str(tmp_path))
     monkeypatch.setenv("SAFEMEM_GUARDIAN", "off")

@@ -154,6 +154,17 @@ os.kill(os.getpid(), signal.SIGKILL)
     wait_for_the_end_of(name)
 
 
+def test_its_command_line_is_of_no_directory():
+    """Who kills all that has the directory of a program in its command line does not find it, unless Python itself is there."""
+    code = """
+shm = managed_shm(1)
+with open(f"/proc/{guardian_of_this()}/cmdline") as file:
+    first, *rest = file.read().split("\\0")
+say(first == sys.executable, os.path.dirname(os.path.dirname(guardian.__file__)) in " ".join(rest), "safemem-guardian" in rest)
+"""
+    assert run(code) == [[True, False, True]]
+
+
 def test_limits_of_the_family_are_not_its_own():
     """A program with few descriptors and little time left is cleaned up after like any other."""
     code = """

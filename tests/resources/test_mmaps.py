@@ -22,7 +22,7 @@ maps = pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="this sy
 
 
 @pytest.fixture
-def target(tmp_path):
+def target(nothing_of_other_tests, tmp_path):
     """A file to map; no test leaves it open."""
     path = tmp_path / "target"
     path.write_bytes(CONTENT)

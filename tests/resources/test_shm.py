@@ -219,8 +219,10 @@ class TestTheirs:
         path = os.path.join(place, "growing")
         with open(path, "wb"):
             pass
+        attached = segment.Segment(place)
         with pytest.raises(ValueError, match="'growing' has no size"):
-            segment.attach("growing", readonly=False, timeout=0.02)
+            segment.attach(attached, "growing", readonly=False, timeout=0.02)
+        segment.abandon(attached)
         timer = threading.Timer(0.05, os.truncate, (path, 8))
         timer.start()
         with managed_shm(name="growing", attach=True) as shm:

@@ -26,7 +26,7 @@ KINDS = {"file": managed_tempfile, "directory": managed_tempdir}
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
+def place(nothing_of_other_tests, tmp_path, monkeypatch):
     """A directory for temporary things, in which no test may leave any; nor may it leave descriptors."""
     directory = tmp_path / "temporary"
     directory.mkdir()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import secrets
 import select
 import signal
 import subprocess
@@ -66,7 +65,7 @@ class Program:
     def make(self, who: str) -> None:
         """Make one thing of each kind that is to be gone."""
         by_argument = "off" if self.off == "guardian" else "auto"
-        number = secrets.token_hex(8)  # nobody else's: all containers have a process 1
+        number = os.urandom(8).hex()  # nobody else's: all containers have a process 1
         shm = [
             managed_shm(4096, guardian=by_argument),
             managed_shm(4096, name=f"safemem-test-{number}", guardian=by_argument),
