@@ -250,6 +250,16 @@ def leak_pandas_frames() -> None:
     frames.append(pd.DataFrame({"a": range(100)}))
 
 
+history: Any = pd.DataFrame({"a": [0.0]})
+
+
+@told("growth", "history", "larger LRUCache")
+def leak_pandas_concat() -> None:
+    """A frame that is made anew with one row more."""
+    global history  # noqa: PLW0603
+    history = pd.concat([history, pd.DataFrame({"a": [1.0]})], ignore_index=True)
+
+
 rows: list[Any] = []
 
 
