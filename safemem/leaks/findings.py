@@ -214,6 +214,10 @@ def _add_objects(findings: Findings, samples: list[Any], ways: list[Way | None],
         if way.root.source == ATEXIT and not exits:
             continue
         if (
+            way.root.source == NATIVE and findings.weak and not is_of_program(obj)
+        ):  # part of what those hold, by an object that cannot be asked
+            continue
+        if (
             not chained
             and not is_of_program(obj)
             and (way.root.source != ATEXIT or not exits)

@@ -31,6 +31,7 @@ import sqlalchemy as sa
 import web
 import werkzeug.local
 import work
+from click.testing import CliRunner
 from django.template import engines
 from matplotlib import pyplot as plt
 from sqlalchemy import orm
@@ -417,6 +418,12 @@ clock = twisted_task.Clock()
 def leak_twisted_calls() -> None:
     """Delayed calls that never come."""
     clock.callLater(10**9, str, object())
+
+
+@told("growth", "click._compat cache", "WeakIdentityDict")
+def leak_click_runner() -> None:
+    """Each run by click's test runner leaves its streams in a WeakKeyDictionary whose values are the keys."""
+    CliRunner().invoke(work.command, [])
 
 
 errors: list[Exception] = []

@@ -8,6 +8,7 @@ import contextlib
 import contextvars
 import functools
 import importlib
+import io
 import logging
 import logging.handlers
 import multiprocessing
@@ -35,7 +36,6 @@ import structlog
 import tenacity
 import trio
 import yaml
-from click.testing import CliRunner
 from pydantic import BaseModel, Field, create_model
 
 # -- threads and processes --------------------------------------------------------------------------------------------------------------------
@@ -368,14 +368,16 @@ def command(count: int) -> None:
 
 
 def clean_click() -> None:
-    """A command run as by a test."""
-    assert CliRunner().invoke(command, ["--count", "3"]).output == "xxx\n"
+    """A command with its options, its help and its errors."""
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        command.main(["--count", "3"], standalone_mode=False)
+    assert output.getvalue() == "xxx\n"
+    with contextlib.suppress(click.UsageError):
+        command.main(["--wrong"], standalone_mode=False)
 
 
 def clean_rich() -> None:
     """A table printed."""
-    import io
-
     console = rich.console.Console(file=io.StringIO(), width=60)
     table = rich.table.Table("a", "b")
     table.add_row("1", "[bold]2[/]")
