@@ -72,11 +72,11 @@ def _maker(circle: list[Any]) -> str | None:
 
 
 def _maker_of_holders(circle: list[Any], found: list[Any]) -> str:
-    """Say whose a cycle of nothing but lists and dicts is, by what of the same garbage refers to it."""
+    """Say whose a cycle of nothing but lists and dicts is, by what of the same garbage refers to it; if that does not tell, not the program's."""
     inside = {id(obj) for obj in circle}
     holders = [obj for obj in found if id(obj) not in inside and not inside.isdisjoint(map(id, referents_of(obj)))]
     makers = {origin_of(obj) for obj in holders[:_SHOWN]}
-    return LIBRARY if LIBRARY in makers and PROGRAM not in makers else PROGRAM
+    return PROGRAM if PROGRAM in makers else LIBRARY
 
 
 def _is_namespace(circle: list[Any]) -> bool:
