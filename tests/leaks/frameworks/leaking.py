@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import attrs
 import bs4
+import click
 import data
 import django.dispatch
 import flask
@@ -420,10 +421,16 @@ def leak_twisted_calls() -> None:
     clock.callLater(10**9, str, object())
 
 
+@click.command()
+def shout() -> None:
+    """Say something."""
+    click.echo("x")
+
+
 @told("growth", "click._compat cache", "WeakIdentityDict")
 def leak_click_runner() -> None:
     """Each run by click's test runner leaves its streams in a WeakKeyDictionary whose values are the keys."""
-    CliRunner().invoke(work.command, [])
+    CliRunner().invoke(shout, [])
 
 
 errors: list[Exception] = []

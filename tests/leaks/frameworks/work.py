@@ -362,16 +362,14 @@ def clean_marshmallow() -> None:
 
 @click.command()
 @click.option("--count", default=1)
-def command(count: int) -> None:
-    """Say it."""
-    click.echo("x" * count)
+def command(count: int) -> str:
+    """Make it."""
+    return "x" * count
 
 
 def clean_click() -> None:
-    """A command with its options, its help and its errors."""
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        command.main(["--count", "3"], standalone_mode=False)
-    assert output.getvalue() == "xxx\n"
+    """A command with its options and its errors."""
+    assert command.main(["--count", "3"], standalone_mode=False) == "xxx"
     with contextlib.suppress(click.UsageError):
         command.main(["--wrong"], standalone_mode=False)
 
