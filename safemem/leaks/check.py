@@ -44,7 +44,7 @@ def check_leaks(
     about 0.6 s a round besides the function's own time, with the compiled core; 85 bytes an object for as long as it lasts.
 
     Found are containers that grow, followed by their identity; what a module, an object, a closure or a context holds and replaces by something
-    larger; chains of objects; exit handlers; and with `resources`, files, sockets, maps, processes, threads, event loops and memory outside of
+    larger, NumPy arrays among it; chains of objects; exit handlers; and with `resources`, files, sockets, maps, processes, threads, event loops and memory outside of
     Python. No code of the objects is run and none is kept. A coroutine function is run by an event loop of its own.
 
     Other threads may work meanwhile, but what they make grow in every round is reported as well. Not to be called from several threads at once.

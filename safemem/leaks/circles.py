@@ -50,7 +50,7 @@ def _leaks(found: list[Any], opened: set[int], *, every: bool, of_libraries: boo
     keeping_open = _keeping(found, lambda obj: id(obj) in opened)
     with_del = _keeping(found, _Finalisers().has_one)
     looked_at = found[:_LOOKED_AT] if every else [obj for obj in found if id(obj) in keeping_open or id(obj) in with_del]
-    circles = [(circle, _maker(circle)) for circle in circles_in(looked_at)]
+    circles = [(circle, _maker(circle) or _maker_of_holders(circle, found)) for circle in circles_in(looked_at)]
     wanted = [
         circle
         for circle, maker in circles
@@ -61,16 +61,22 @@ def _leaks(found: list[Any], opened: set[int], *, every: bool, of_libraries: boo
     return _told(wanted, sum(map(own_size, found))) if wanted else []
 
 
-def _maker(circle: list[Any]) -> str:
-    """Say whose cycle it is: a library's if one of its objects takes part, for it is there that the way back is made."""
+def _maker(circle: list[Any]) -> str | None:
+    """Say whose cycle it is: a library's if one of its objects takes part, for it is there that the way back is made. None if nothing in it tells."""
     if _is_namespace(circle):
         return STANDARD
     makers = {origin_of(obj) for obj in circle}
     if LIBRARY in makers:
         return LIBRARY
-    if PROGRAM in makers or makers == {None}:
-        return PROGRAM
-    return STANDARD
+    return PROGRAM if PROGRAM in makers else STANDARD if STANDARD in makers else None
+
+
+def _maker_of_holders(circle: list[Any], found: list[Any]) -> str:
+    """Say whose a cycle of nothing but lists and dicts is, by what of the same garbage refers to it; if that does not tell, not the program's."""
+    inside = {id(obj) for obj in circle}
+    holders = [obj for obj in found if id(obj) not in inside and not inside.isdisjoint(map(id, referents_of(obj)))]
+    makers = {origin_of(obj) for obj in holders[:_SHOWN]}
+    return PROGRAM if PROGRAM in makers else LIBRARY
 
 
 def _is_namespace(circle: list[Any]) -> bool:

@@ -13,6 +13,7 @@ from safemem.leaks.fixes import KIND_OF, fix_for
 from safemem.leaks.heap import referents_of
 from safemem.leaks.names import describe, edges_along
 from safemem.leaks.patterns import Finding, is_of_program, pattern_of
+from safemem.leaks.probes.contents import arrays, owner_of, sizes_of
 from safemem.leaks.report import Edge, Leak, RetentionPath
 from safemem.leaks.roots import Root
 from safemem.leaks.walk import ATEXIT, AUDIT, CALLBACKS, CIRCLE, NATIVE, Way, ways_to
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from safemem.leaks.census import Following, Suspect
     from safemem.leaks.evidence import Evidence, Sample
 
-__all__ = ["Findings", "benign_among", "findings_of_audit", "leaks_of"]
+__all__ = ["Findings", "add_arrays", "benign_among", "findings_of_audit", "leaks_of"]
 
 _SAMPLES: Final = 4  # objects of each type that are searched for
 _TYPES: Final = 40
@@ -118,6 +119,18 @@ def leaks_of(following: Following, evidence: Evidence, calls: int, own: object, 
     return findings
 
 
+def add_arrays(findings: Findings, known: set[tuple[int, int]], own: object, *roots: Root) -> None:
+    """Add the NumPy arrays that took the place of smaller ones: the largest of those that are new, those whose memory was not `known` at that address with that size."""
+    new = [array for array in arrays() if sizes_of([array]).isdisjoint(known)]
+    new = sorted(new, key=lambda array: -owner_of(array).nbytes)[:_SAMPLES]
+    for array, way in zip(new, ways_to(new, *roots, avoid=[new], audit=[findings, own]), strict=True):
+        if way is None or way.root.source in {AUDIT, CIRCLE} or is_of_tool(way) or is_bounded(way, array):
+            continue
+        found = Finding(array, way, edges_along(way.root, way.nodes), [array], slot=True)
+        findings.add(found, None, findings.evidence.of_slot(array))
+        return
+
+
 def benign_among(pairs: list[tuple[Suspect, Any]], own: object, *roots: Root) -> set[int]:
     """Return the addresses of the containers that may grow: bounded ones, mirrors, those of tools."""
     ways = ways_to([obj for _, obj in pairs], *roots, avoid=[pairs, *pairs], audit=[own])
@@ -209,6 +222,10 @@ def _add_objects(findings: Findings, samples: list[Any], ways: list[Way | None],
         folded = _fold(edges)
         chained = folded is not None or _is_head(obj, swelling)
         if way.root.source == ATEXIT and not exits:
+            continue
+        if (
+            way.root.source == NATIVE and findings.weak and not is_of_program(obj)
+        ):  # part of what those hold, by an object that cannot be asked
             continue
         if (
             not chained

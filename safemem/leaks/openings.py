@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Openings", "opened_since", "settled"]
 
 _NATIVE: Final = 128 * 1024
+_ELEMENT: Final = 8  # bytes that come to an array in a call, at least
 _SLEEPS: Final = (0.002, 0.01, 0.05, 0.1)
 _FUTILE: Final = 1  # rounds, after which waiting has not helped
 _ENDING: Final = {"event_loop", "process", "socket", "thread"}  # that may be about to end by themselves
@@ -29,7 +30,7 @@ _LAST_SLEEPS: Final = (*_SLEEPS, 0.2, 0.4, 0.8)
 class Openings:
     """The resources of the program over rounds. Costs a snapshot and a comparison a round, and a short wait for what is on its way to end."""
 
-    __slots__ = ("_last", "_roots", "_slow", "_wanted", "kinds", "reached")
+    __slots__ = ("_last", "_roots", "_slow", "_wanted", "arrays_grow", "kinds", "reached")
 
     def __init__(self, wanted: bool) -> None:
         self._wanted = wanted
@@ -37,6 +38,7 @@ class Openings:
         self._slow = 0  # rounds in which waiting did not help
         self._roots: tuple[Root, ...] = ()
         self.kinds: set[str] | None = None  # of which there was more after each round
+        self.arrays_grow: bool | None = None  # whether there was more in NumPy arrays after each round
         self.reached: set[int] = set()  # addresses on the way to what is open
 
     def begin(self) -> None:
@@ -46,7 +48,7 @@ class Openings:
 
     def after_round(self, calls: int) -> None:
         """Look again; what did not grow is forgotten."""
-        if not self._wanted or (self.kinds is not None and not self.kinds):
+        if not self._wanted or (self.kinds is not None and not self.kinds and not self.arrays_grow):
             return
         explain = bool(self.kinds) and "native" in (self.kinds or ())
         now, leaks = settled(self._last, explain=explain, sleeps=_SLEEPS if self._slow < _FUTILE else ())
@@ -58,6 +60,8 @@ class Openings:
         if _is_native(self._last, now, leaks):
             kinds.add("native")
         self.kinds = kinds if self.kinds is None else self.kinds & kinds
+        more = now.array_bytes - self._last.array_bytes >= max(1, calls // 2) * _ELEMENT
+        self.arrays_grow = more and self.arrays_grow is not False
         self._last = now
 
     def look_closely(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 from typing import TYPE_CHECKING, Final
 
@@ -77,7 +76,7 @@ def _size(leak: Leak) -> str:
 def _section(place: int, leak: Leak) -> str:
     size = f" ({_size(leak)})" if leak.bytes > 0 else ""
     rows = "\n".join(
-        f"<dt>{escape(name)}</dt><dd{_CLASS_OF.get(name, '')}><code>{_foldable(text)}</code></dd>" for name, text in leak.rows() if text
+        f"<dt>{escape(name)}</dt><dd{_CLASS_OF.get(name, '')}><code>{_text(text)}</code></dd>" for name, text in leak.rows() if text
     )
     return f"""<section id="leak-{place}" class="{"leak" if leak.is_failure else "note"}">
 <h2>{_text(leak.kind)}: {_text(leak.what)}{size}</h2>
@@ -92,10 +91,4 @@ def _text(text: str) -> str:
     return escape(visible(text))
 
 
-def _foldable(text: str) -> str:
-    """Return a text that may go on in a new line in front of a dot and behind a slash, where paths are best read on."""
-    return _BREAKS.sub("<wbr>", _text(text))
-
-
-_BREAKS: Final = re.compile(r"(?<=\w)(?=\.\w)|(?<=/)(?=\w)")
 _CLASS_OF: Final = {"mend it": ' class="mend"'}

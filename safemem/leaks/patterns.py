@@ -97,6 +97,8 @@ def _of_way(found: Finding) -> str | None:
     if "sys.gettrace()" in source or "sys.getprofile()" in source or source.startswith("the tracing function"):
         return "trace"
     names = [class_names(node) for node in found.way.nodes]
+    if not found.slot and any("weakref.WeakKeyDictionary" in each for each in names[-3:-1]):
+        return "weak keys"
     if any("logging.Logger" in each for each in names) and labels[-1:] in ([".handlers"], [".filters"]):
         return "handler"
     if any(label.startswith(" attribute") and "thread" in label for label in labels):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from safemem.leaks.census import Following
 from safemem.leaks.circles import circles_left
 from safemem.leaks.evidence import Evidence
-from safemem.leaks.findings import Findings, benign_among, leaks_of
+from safemem.leaks.findings import Findings, add_arrays, benign_among, leaks_of
 from safemem.leaks.openings import Openings
+from safemem.leaks.probes.contents import arrays, sizes_of
 from safemem.leaks.roots import Root
 from safemem.leaks.walk import NATIVE
 
@@ -101,6 +102,7 @@ class Rounds:
             or self._following.handlers
             or self._following.variables
             or self._openings.kinds
+            or self._openings.arrays_grow
         )
 
     def _longer(self) -> Generator[None, None, None]:
@@ -136,6 +138,7 @@ class Rounds:
         evidence = Evidence(_CLOSELY)
         try:
             evidence.begin()
+            known = sizes_of(arrays()) if self._openings.arrays_grow else set[tuple[int, int]]()
             self._openings.look_closely()
             for _ in range(_CLOSELY):
                 yield
@@ -143,6 +146,8 @@ class Rounds:
             self._wait_for_others()
             leaks = self._openings.leaks(root)
             findings = leaks_of(self._following, evidence, self._calls, self, root)
+            if self._openings.arrays_grow and not findings.sure:
+                add_arrays(findings, known, self, root)
         finally:
             evidence.close()
         self.leaks += self._together(leaks, findings)

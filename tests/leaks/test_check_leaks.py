@@ -14,6 +14,7 @@ import re
 import sys
 import threading
 import tracemalloc
+import weakref
 from array import array
 from types import ModuleType
 
@@ -415,3 +416,29 @@ def test_variable_of_the_context_that_is_set_and_reset():
 
     assert check_leaks(visit).ok
     assert check_leaks(lambda: trail.set((1, 2, 3))).ok
+
+
+def test_weak_keys_that_their_own_values_keep(shop):
+    """A WeakKeyDictionary whose values refer to the keys never lets go, and the advice is about that."""
+    shop.known = weakref.WeakKeyDictionary()
+
+    def visit():
+        thing = Thing()
+        shop.known[thing] = [thing]
+
+    leak = single(check_leaks(visit))
+    assert leak.holder.startswith("module shop.known.data")
+    assert "refer to their keys" in leak.fix
+
+
+def test_stream_that_is_its_own_weak_key(shop):
+    """What a C object hides, the decoder of a stream, is no leak besides the stream."""
+    shop.known = weakref.WeakKeyDictionary()
+
+    def visit():
+        stream = io.TextIOWrapper(io.BytesIO(b"text"), encoding="utf-8")
+        stream.read()
+        shop.known[stream] = stream
+
+    leak = single(check_leaks(visit))
+    assert leak.holder.startswith("module shop.known.data")

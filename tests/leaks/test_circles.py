@@ -122,3 +122,17 @@ def test_dropped_namespace_is_no_cycle_of_the_program():
 def test_own_cycle_in_block_is_told():
     """A block tells of every cycle of the program's own."""
     assert left_by_block(Node) == ["Node.me -> the same Node"]
+
+
+def test_cycle_of_plain_lists_is_told_by_who_had_it(library):
+    """Lists alone do not tell whose they are, and are told if asked for; the object that had them does."""
+
+    def ring():
+        ends = []
+        ends.append(ends)
+        return ends
+
+    assert left_by_block(lambda: library.Part(ring())) == []
+    assert left_by_block(lambda: ring() and None) == []
+    assert told(lambda: ring() and None, cycles="always") == ["list[0] -> the same list"]
+    assert "list[0] -> the same list" in left_by_block(lambda: Node(ring()) and None)

@@ -112,7 +112,7 @@ def test_plain_names_forget_what_is_random():
 class Page(HTMLParser):
     """Collects what is in a page, and insists on tags that match."""
 
-    VOID = frozenset({"meta", "br", "wbr"})
+    VOID = frozenset({"meta", "br"})
 
     def __init__(self):
         super().__init__()

@@ -35,6 +35,7 @@ class Snapshot(NamedTuple):
     items: dict[Hashable, Item]
     memory: memory.Memory
     recording: recording.Recording  # while it lives, new temporary files and shared memory are noted
+    array_bytes: int = 0  # of all NumPy arrays
 
 
 def snapshot(*, explain: bool = True) -> Snapshot:
@@ -49,7 +50,7 @@ def snapshot(*, explain: bool = True) -> Snapshot:
         readings = readings._replace(explained=explained)
     else:
         arrays = contents.arrays()
-    return Snapshot({(item.kind, item.noun, item.key): item for item in _look(arrays)}, readings, noting)
+    return Snapshot({(item.kind, item.noun, item.key): item for item in _look(arrays)}, readings, noting, contents.bytes_of(arrays))
 
 
 def _look(arrays: list[Any]) -> Iterator[Item]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import attrs
 import bs4
+import click
 import data
 import django.dispatch
 import flask
@@ -28,10 +29,12 @@ import pandas as pd
 import pydantic
 import requests
 import sqlalchemy as sa
-import web
+import web  # noqa: F401 - it sets Django up
 import werkzeug.local
 import work
+from click.testing import CliRunner
 from django.template import engines
+from django.test import Client
 from matplotlib import pyplot as plt
 from sqlalchemy import orm
 from twisted.internet import task as twisted_task
@@ -103,8 +106,8 @@ def leak_django_signal() -> None:
 
 @told("listener", "_registry", "finalize")
 def leak_django_test_client() -> None:
-    """Each request of the test client connects close_old_connections again, and each time a finaliser stays."""
-    web.Client().get("/ask/1/")
+    """Each request of the test client connects close_old_connections again, and each time a finaliser stays; not with Django 6."""
+    Client().get("/ask/1/")
 
 
 @functools.lru_cache(maxsize=None)  # noqa: UP033
@@ -248,6 +251,16 @@ frames: list[Any] = []
 def leak_pandas_frames() -> None:
     """Frames in a list."""
     frames.append(pd.DataFrame({"a": range(100)}))
+
+
+history: Any = pd.DataFrame({"a": [0.0]})
+
+
+@told("growth", "history", "larger LRUCache")
+def leak_pandas_concat() -> None:
+    """A frame that is made anew with one row more."""
+    global history  # noqa: PLW0603
+    history = pd.concat([history, pd.DataFrame({"a": [1.0]})], ignore_index=True)
 
 
 rows: list[Any] = []
@@ -407,6 +420,18 @@ clock = twisted_task.Clock()
 def leak_twisted_calls() -> None:
     """Delayed calls that never come."""
     clock.callLater(10**9, str, object())
+
+
+@click.command()
+def shout() -> None:
+    """Say something."""
+    click.echo("x")
+
+
+@told("growth", "click._compat cache", "WeakIdentityDict")
+def leak_click_runner() -> None:
+    """Each run by click's test runner leaves its streams in a WeakKeyDictionary whose values are the keys."""
+    CliRunner().invoke(shout, [])
 
 
 errors: list[Exception] = []

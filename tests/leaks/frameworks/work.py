@@ -8,6 +8,7 @@ import contextlib
 import contextvars
 import functools
 import importlib
+import io
 import logging
 import logging.handlers
 import multiprocessing
@@ -35,7 +36,6 @@ import structlog
 import tenacity
 import trio
 import yaml
-from click.testing import CliRunner
 from pydantic import BaseModel, Field, create_model
 
 # -- threads and processes --------------------------------------------------------------------------------------------------------------------
@@ -362,20 +362,20 @@ def clean_marshmallow() -> None:
 
 @click.command()
 @click.option("--count", default=1)
-def command(count: int) -> None:
-    """Say it."""
-    click.echo("x" * count)
+def command(count: int) -> str:
+    """Make it."""
+    return "x" * count
 
 
 def clean_click() -> None:
-    """A command run as by a test."""
-    assert CliRunner().invoke(command, ["--count", "3"]).output == "xxx\n"
+    """A command with its options and its errors."""
+    assert command.main(["--count", "3"], standalone_mode=False) == "xxx"
+    with contextlib.suppress(click.UsageError):
+        command.main(["--wrong"], standalone_mode=False)
 
 
 def clean_rich() -> None:
     """A table printed."""
-    import io
-
     console = rich.console.Console(file=io.StringIO(), width=60)
     table = rich.table.Table("a", "b")
     table.add_row("1", "[bold]2[/]")
