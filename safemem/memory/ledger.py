@@ -243,6 +243,8 @@ class Ledger(AccountCore):
             self.enforce()
             if self.watches:
                 self.look(watching=watching)
+                if not self.control.short:  # the limit may have become lower
+                    self.enforce()
         except Exception as error:  # noqa: BLE001 - of a timer, or a weird cache: not the caller's
             report_unraisable(error)
         finally:
