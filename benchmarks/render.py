@@ -66,10 +66,13 @@ The results in `benchmarks/results/` are files of [pyperf](https://pypi.org/proj
 * Resident memory is that of the whole process, in pages; `tracemalloc` sees only what Python's allocators gave out, which is next to nothing of what is written in Rust.
 """
 
+# What the names of results end in that are no table of operations of their own; those of budgets are in docs/concepts/budgets.md.
+_OTHERS = ("-memory", "-threads", "-burst", "-budget")
+
 
 def page(results: Path) -> str:
     """Return the whole page."""
-    files = sorted((file for file in results.glob("*.json") if not file.stem.endswith(("-memory", "-threads"))), key=_version, reverse=True)
+    files = sorted((file for file in results.glob("*.json") if not file.stem.endswith(_OTHERS)), key=_version, reverse=True)
     if not files:
         raise SystemExit(f"no results in {results}: run python -m benchmarks.run first")
     measured: dict[str, list[Results]] = {}

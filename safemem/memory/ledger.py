@@ -13,7 +13,7 @@ from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
-from safemem.core import NATIVE, AccountCore, RemovalCause, new_lock, report_unraisable
+from safemem.core import AccountCore, RemovalCause, new_lock, report_unraisable
 from safemem.core._calls import measure_all
 from safemem.memory.control import CRITICAL, Control
 from safemem.memory.readings import trim
@@ -30,7 +30,7 @@ __all__ = ["Ledger", "Member"]
 # Of how many caches the least valuable entry is looked for at a time, and among how many entries of each. With 16 entries of each cache the
 # cost of misses comes near that of an exact order: see the benchmark of two caches.
 FEW: Final = 8
-SAMPLES: Final = 16 if NATIVE else 8
+SAMPLES: Final = 16
 
 # How many of the coldest entries of a cache are looked at to find where most of them lie, and how large a region is: 64 KiB.
 COLDEST: Final = 8192
@@ -243,6 +243,8 @@ class Ledger(AccountCore):
             self.enforce()
             if self.watches:
                 self.look(watching=watching)
+                if not self.control.short:  # the limit may have become lower
+                    self.enforce()
         except Exception as error:  # noqa: BLE001 - of a timer, or a weird cache: not the caller's
             report_unraisable(error)
         finally:

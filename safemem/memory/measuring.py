@@ -67,7 +67,9 @@ class Measure:
         if size is not None:
             nbytes = math.ceil(_number("size", size(value)))
         else:
-            nbytes = sys.getsizeof(value) if type(value) in PLAIN else sizeof(value)
+            nbytes = (
+                sys.getsizeof(value) if type(value) in PLAIN else min(sizeof(value), LARGEST >> 1)
+            )  # what an object says itself may be a lie
         cost = self._cost
         return self.own + key_bytes(key) + nbytes, _number("cost", cost(key, value)) if callable(cost) else cost
 

@@ -100,3 +100,37 @@ def test_cannot_be_copied():
     """A budget is about this process."""
     with pytest.raises(TypeError, match="cannot copy or pickle 'MemoryBudget' object"):
         pickle.dumps(MemoryBudget(1000))
+
+
+@pytest.mark.parametrize("size", [1 << 40, 1 << 62, 10**30])
+def test_an_object_that_is_larger_than_anything(size):
+    """What an object says of its size may be a lie: it is stored, does not fit, and goes at once; the sum stays right."""
+
+    class Liar:
+        def __safemem_size__(self):
+            return size
+
+    budget = MemoryBudget("1GB")
+    cache = LRUCache(10, budget=budget)
+    cache["true"] = b"small"
+    used = budget.used
+    cache["lie"] = Liar()
+    assert "lie" not in cache
+    assert budget.used in {0, used}
+    cache._check()
+
+
+@pytest.mark.parametrize("size", [-1, "x", None, 1.5, math.nan])
+def test_an_object_whose_size_makes_no_sense(size):
+    """A size that is none is refused, and nothing is stored."""
+
+    class Liar:
+        def __safemem_size__(self):
+            return size
+
+    budget = MemoryBudget("1GB")
+    cache = LRUCache(10, budget=budget)
+    with pytest.raises((TypeError, ValueError), match=r"the size of .*Liar must be an int"):
+        cache["lie"] = Liar()
+    assert (len(cache), budget.used) == (0, 0)
+    cache._check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ def test_two_caches_of_very_different_cost_and_size(tmp_path):
     command = [sys.executable, "-m", "benchmarks.budget", "--quick", "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    split, one, budget = json.loads(out.read_text(encoding="utf-8"))["saved"].values()
+    split, one, budget = map(
+        statistics.median, zip(*(saved.values() for saved in json.loads(out.read_text(encoding="utf-8"))["saved"]), strict=True)
+    )
     assert budget > 1.3 * split
     assert budget > 1.1 * one
