@@ -156,8 +156,8 @@ def no_leaks(
     """Raise `LeakError` if a block leaves something open or a cycle behind, or if a function leaks in rounds.
 
     `with no_leaks():` watches one run of a block: what of files, sockets, maps, processes, threads and event loops is open at its end and was not
-    before, objects given to `watch` and `watch_class` that are alive, and reference cycles of the program's own classes and functions. What a library that is installed makes and keeps for itself is not
-    told: cycles, unless they keep something open, and a few connections of a pool. One run
+    before, objects given to `watch` and `watch_class` that are alive, and reference cycles of the program's own classes and functions. What an
+    installed library makes and keeps for itself is not told: cycles, unless they keep something open, and a few connections of a pool. One run
     cannot tell what grows, and does not try. What ends by itself is waited for, two seconds at the most. A block that raises is not judged.
 
     `@no_leaks`, or `@no_leaks(rounds=5)`, on a function or coroutine function: each call of it is a check by `check_leaks`, which calls it with
