@@ -32,6 +32,12 @@ def pytest_collection_finish() -> None:
     set_heap_aside()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_of_other_modules() -> None:
+    # What thousands of tests leave with pytest and hypothesis, their reports above all, becomes as much again.
+    set_heap_aside()
+
+
 @pytest.fixture(autouse=True)
 def _no_thread_left_behind() -> Iterator[None]:
     # What a finaliser or a thread raises is already an error: pytest warns about it and warnings are errors.
