@@ -172,26 +172,8 @@ class Accounted(Tables[K, V]):
                     tab.total += nbytes
                     change = nbytes
                     if len(order) > self._maxsize:
-                        cold = 0
-                        for cold in order:  # noqa: B007 - the first only
-                            break
-                        victim = order[cold]
-                        try:
-                            taken = index.pop(victim[2], None)
-                        except Exception:  # noqa: BLE001 - as there
-                            taken = None
-                        charges = tab.charges
-                        if taken is victim and cold in self._order and cold in charges:
-                            del self._order[cold]
-                            number = charges[cold][0]
-                            del charges[cold]
-                            tab.total -= number
-                            change -= number
-                            if deadline is not None and cold in self._due:
-                                del self._due[cold]
-                        else:
-                            victim = self._remove_odd(victim, taken)
-                            self._evictions += victim is not None
+                        victim, freed = self._evict_charged(tab)
+                        change -= freed
             if deadline is not None and entry is not None:
                 self._schedule(entry)
         finally:
@@ -219,6 +201,30 @@ class Accounted(Tables[K, V]):
         if self._tab is not tab or account._used > account.alarm:
             self._settle_account(tab)
         return True
+
+    def _evict_charged(self, tab: Tab) -> tuple[Entry | None, int]:
+        """Remove the coldest entry for the bound, with the lock held; return it, and the bytes that the account is still to be told of."""
+        for slot in self._order:
+            entry = self._order[slot]
+            break
+        else:
+            return None, 0
+        try:
+            taken = self._index.pop(entry[KEY], None)
+        except Exception:  # noqa: BLE001 - as in `__setitem__`
+            taken = None
+        charges = tab.charges
+        if taken is entry and slot in self._order and slot in charges:
+            del self._order[slot]
+            number = charges[slot][0]
+            del charges[slot]
+            tab.total -= number
+            if slot in self._due:
+                del self._due[slot]
+            return entry, number
+        victim = self._remove_odd(entry, taken)
+        self._evictions += victim is not None
+        return victim, 0
 
     def _settle_account(self, tab: Tab | None) -> None:
         """Do what is left to do for the budget after a store, with no lock held; `tab`: what measured the entry."""

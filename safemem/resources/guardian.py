@@ -53,7 +53,8 @@ class _State:
     """What this process knows of its guardian."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
+        self.busy = False  # under the lock
         self.connection = -1
         self.user = -1  # whose things it can remove
         self.directories: set[str] = set()
@@ -91,7 +92,14 @@ def watch(directory: str) -> None:
         _watching_forks = True
         os.register_at_fork(after_in_child=_forget)
     with state.lock:
-        _watch(state, directory)
+        if (
+            not state.busy
+        ):  # else called by a finaliser or a signal handler in the middle of this: a sweep has to do for what that makes now
+            state.busy = True
+            try:
+                _watch(state, directory)
+            finally:
+                state.busy = False
 
 
 def _watch(state: _State, directory: str) -> None:

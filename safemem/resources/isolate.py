@@ -16,17 +16,9 @@ from safemem.resources.shipping import Shipment, pack
 
 if sys.platform != "win32":
     from select import POLLIN, poll
-else:
+else:  # the call is refused before it would wait for descriptors
     POLLIN = 1
-
-    class poll:  # noqa: N801 - the name of what it stands for
-        """What waits for descriptors; the call is refused before one would be needed."""
-
-        def register(self, fd: int, events: int) -> None: ...
-
-        def poll(self, timeout: float | None) -> list[tuple[int, int]]:
-            raise NotImplementedError(timeout)
-
+    poll: Any = None
 
 if TYPE_CHECKING:
     import asyncio

@@ -159,18 +159,11 @@ if sys.platform == "linux":
 
 else:
 
-    def _check_system() -> None:
+    def _refuse(*_: object) -> Any:
         msg = f"managed_memfd() needs memfd_create(), which {sys.platform} does not have"
         raise NotImplementedError(msg)
 
-    def _new_descriptor() -> int:
-        raise NotImplementedError
-
-    def _seal(fd: int) -> None:
-        raise NotImplementedError(fd)
-
-    def _to_pass(fd: int) -> Any:
-        raise NotImplementedError(fd)
+    _check_system = _new_descriptor = _seal = _to_pass = _refuse
 
 
 def _received(passed: Any, on_views: OnViews) -> ManagedMemfd:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from helpers.collect import Thing, collector_off
-from helpers.recorder import unraisable
+from helpers.memory import fails_without_memory
 
 from safemem import LRUCache, MemoryBudget, RemovalCause, TTLCache, WeakCache
 from safemem.memory.measuring import LARGEST
@@ -112,17 +112,7 @@ def test_every_allocation_fails_in_turn(maker: str, operation: str) -> None:
         for start in range(80):
             budget = MemoryBudget(10**9)
             cache = filled(MAKERS[maker], budget=budget)
-            failed = False
-            with unraisable() as caught:  # where a function cannot be called for want of memory
-                testcapi.set_nomemory(start, start + 1)
-                try:
-                    OPERATIONS[operation](budget, cache)
-                except MemoryError:
-                    failed = True
-                finally:
-                    testcapi.remove_mem_hooks()
-            failed = failed or bool(caught)
-            caught.clear()
+            failed = fails_without_memory(start, OPERATIONS[operation], budget, cache)
             cache._check()
             assert len(list(cache.items())) == len(cache)
             cache["after"] = bytes(100)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from helpers.collect import Thing, collector_off
+from helpers.memory import fails_without_memory
 from helpers.recorder import unraisable
 
 from safemem import LRUCache, cached, lru_cache
@@ -315,17 +316,7 @@ def test_every_allocation_fails_in_turn(name: str) -> None:
                 function(first, x=second), function(first)
                 if not cold:
                     call(function)
-                failed = False
-                with unraisable() as caught:
-                    testcapi.set_nomemory(start, start + 1)
-                    try:
-                        call(function)
-                    except MemoryError:
-                        failed = True
-                    finally:
-                        testcapi.remove_mem_hooks()
-                failed = failed or bool(caught)
-                caught.clear()
+                failed = fails_without_memory(start, call, function)
                 assert function(second) == [(second,), {}]
                 if hasattr(function, "cache"):
                     function.cache._check()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from helpers.clock import Clock
 from helpers.collect import Thing, classes_are_collected, collector_off
-from helpers.recorder import unraisable
+from helpers.memory import fails_without_memory
 
 from safemem import LRUCache, TLRUCache, TTLCache
 
@@ -358,17 +358,7 @@ def test_every_allocation_fails_in_turn(maker: Callable[[], Any]) -> None:
                 cache[key] = value
                 for number in range(7):
                     cache[number] = number
-                failed = False
-                with unraisable() as caught:  # where on_remove cannot be called for want of memory
-                    testcapi.set_nomemory(start, start + 1)
-                    try:
-                        operation(cache)
-                    except MemoryError:
-                        failed = True
-                    finally:
-                        testcapi.remove_mem_hooks()
-                failed = failed or bool(caught)
-                caught.clear()
+                failed = fails_without_memory(start, operation, cache)
                 cache._check()
                 assert len(list(cache.items())) == len(cache)
                 cache.resize(math.inf)

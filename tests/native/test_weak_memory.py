@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from helpers.kinds import watched
+from helpers.memory import fails_without_memory
 from helpers.mortal import Thing
-from helpers.recorder import unraisable
 
 from safemem import WeakCache
 
@@ -65,19 +65,7 @@ def test_every_allocation_fails_in_turn(maker: str, operation: str) -> None:
             cache["held"] = held
             for number in range(5):
                 cache[number] = Thing()
-            failed = False
-            with unraisable() as caught:
-                testcapi.set_nomemory(start, start + 1)
-                try:
-                    OPERATIONS[operation](cache, fresh, held)
-                except MemoryError:
-                    failed = True
-                except KeyError:
-                    pass
-                finally:
-                    testcapi.remove_mem_hooks()
-            failed = failed or bool(caught)
-            caught.clear()
+            failed = fails_without_memory(start, OPERATIONS[operation], cache, fresh, held, harmless=(KeyError,))
             cache._check()
             assert len(list(cache.items())) == len(cache)
             cache.resize(math.inf)

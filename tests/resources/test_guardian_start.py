@@ -229,8 +229,9 @@ os.kill(os.getpid(), signal.SIGKILL)
     wait_for_the_end_of(*names)
 
 
-def test_a_directory_that_cannot_be_read_now(tmp_path, monkeypatch):
-    """No descriptor, no memory: that says nothing about what is there, so it is looked at again; a directory that is gone has nothing."""
+@pytest.fixture
+def watched(tmp_path):
+    """What a guardian knows of a process that is gone and has left a file."""
     from safemem.resources import _guard, lease
 
     fd, _ = lease.create_file(str(tmp_path))
@@ -240,35 +241,47 @@ def test_a_directory_that_cannot_be_read_now(tmp_path, monkeypatch):
         watched = _guard._Watched(its)
         watched.lease = lease.family()
         watched.directories = {str(tmp_path), "/nowhere"}
-        real = os.listdir
+        yield watched
 
-        def fail(place: str) -> list[str]:
-            raise OSError(24, "Too many open files", place)
 
-        monkeypatch.setattr(os, "listdir", fail)
-        assert [watched.is_done() for _ in range(10)] == [False] * 10
-        monkeypatch.setattr(os, "listdir", real)
-        assert [watched.is_done(), watched.is_done()] == [False, True]  # what it removed, and that this was all
+def test_a_directory_that_cannot_be_read_now(watched, tmp_path, monkeypatch):
+    """No descriptor, no memory: that says nothing about what is there, so it is looked at again; a directory that is gone has nothing."""
+    real = os.listdir
+
+    def fail(place: str) -> list[str]:
+        raise OSError(24, "Too many open files", place)
+
+    monkeypatch.setattr(os, "listdir", fail)
+    assert [watched.is_done() for _ in range(10)] == [False] * 10
+    monkeypatch.setattr(os, "listdir", real)
+    assert [watched.is_done(), watched.is_done()] == [False, True]  # what it removed, and that this was all
     assert os.listdir(tmp_path) == []
 
 
-def test_what_cannot_be_removed(tmp_path, monkeypatch):
+def test_what_cannot_be_removed(watched, monkeypatch):
     """It does not keep the guardian for ever: after many tries it is left to a sweep."""
-    from safemem.resources import _guard, lease
+    from safemem.resources import _guard
 
-    fd, _ = lease.create_file(str(tmp_path))
-    os.close(fd)
-    ours, its = socket.socketpair()
-    with ours, its:
-        watched = _guard._Watched(its)
-        watched.lease = lease.family()
-        watched.directories = {str(tmp_path)}
+    def fail(path: str) -> None:
+        raise RecursionError(path)
 
-        def fail(path: str) -> None:
-            raise RecursionError(path)
+    monkeypatch.setattr(os, "unlink", fail)
+    looks = 1
+    while not watched.is_done():
+        looks += 1
+    assert looks == _guard._FAILURES
 
-        monkeypatch.setattr(os, "unlink", fail)
-        looks = 1
-        while not watched.is_done():
-            looks += 1
-        assert looks == _guard._FAILURES
+
+def test_called_in_the_middle_of_itself():
+    """A finaliser or a signal handler that makes something while the guardian is being started goes on without, and nobody waits for himself."""
+    code = """
+reach = guardian._reach
+def in_the_middle(state):
+    say(managed_shm(1).name != "")
+    return reach(state)
+guardian._reach = in_the_middle
+shm = managed_shm(1)
+say(guardian._state.connection >= 0, guardian._state.busy)
+shm.close()
+"""
+    assert run("import warnings; warnings.simplefilter('ignore')\n" + code) == [[True], [True, False]]
