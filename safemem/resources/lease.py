@@ -37,6 +37,7 @@ __all__ = [
     "hold",
     "is_held",
     "link",
+    "made_here",
     "make_directory",
     "make_file",
     "names_of",
@@ -104,6 +105,18 @@ def new_name(tail: str = "") -> str:
         prefix = f"sm1_{uid}_{family()}_"
         _prefix = process, uid, prefix
     return f"{prefix}{os.urandom(4).hex()}{tail}"
+
+
+def made_here(name: str) -> bool:
+    """Whether it was this very process that made a name, and not the one it was forked from.
+
+    If a signal handler forks in the middle of something, the child comes back to the middle of it, and what was made there is the parent's.
+
+    >>> made_here(new_name())
+    True
+    """
+    process, digits = _family
+    return process == os.getpid() and f"_{digits}_" in name
 
 
 def parse_name(name: str) -> LeaseName | None:
@@ -189,8 +202,8 @@ def make_file(made: Made, directory: str, mode: int = 0o600, tail: str = "") -> 
 
 
 def undo(made: Made, directory: str, remove: Callable[[str], None] = os.unlink) -> None:
-    """Remove what was made; the exception that led here is the one to report."""
-    if made.leased:
+    """Remove what was made, unless it is the parent's; the exception that led here is the one to report."""
+    if made.leased and made_here(made.leased):
         with suppress(OSError):
             remove(f"{directory}/{made.leased}")
     fd, made.fd = made.fd, -1

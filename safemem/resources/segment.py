@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem.resources._system import fcntl, free_bytes, geteuid
-from safemem.resources.lease import Made, hold, link, make_file, names_of, parse_name, reclaim, reclaim_own, undo
+from safemem.resources.lease import Made, hold, link, made_here, make_file, names_of, parse_name, reclaim, reclaim_own, undo
 from safemem.resources.limits import room
 
 if TYPE_CHECKING:
@@ -42,15 +42,18 @@ live: Final[dict[int, Segment]] = {}
 class Segment(Made):
     """What there is to let go of; knows nothing of the mapping, which belongs to whoever has a view of it."""
 
-    __slots__ = ("created", "forked", "identity", "name", "ours", "owner", "place", "ref", "removed", "where")
+    __slots__ = ("created", "forked", "identity", "name", "ours", "owner", "place", "process", "ref", "removed", "where")
+
+    fd: int  # holds the lease, and a mapping may keep its open file
+    leased: str  # the name of ours, which is `name` if the user chose none; none if it was attached to, or is kept
 
     def __init__(self, where: str) -> None:
+        super().__init__()
         self.where = where  # the directory
         self.name = ""
-        self.leased = ""  # the name of ours, which is `name` if the user chose none; none if it was attached to, or is kept
-        self.fd = -1  # holds the lease, and a mapping may keep its open file
         self.forked: list[int] | None = None  # after a fork, with what holds the lease then, unless that could not be had
         self.identity: tuple[int, int] = (0, 0)
+        self.process = os.getpid()  # that began to make it; a signal handler may fork in the middle, and the child goes on here
         self.owner = 0  # the process whose close() removes the names; 0 if there is none
         self.created = False  # by this object, not attached to
         self.ours = False  # whether the last user removes it
@@ -113,7 +116,7 @@ def create(
     if readonly:
         mapping = map_file(fd, size, readonly=True)
     _publish(segment, name, policy)
-    live[id(segment)] = segment
+    _enlist(segment)
     return mapping
 
 
@@ -132,7 +135,7 @@ def _publish(segment: Segment, name: str | None, policy: str) -> None:
         segment.leased = ""
     else:
         segment.ours = True
-        segment.owner = os.getpid() if policy == "owner" else 0
+        segment.owner = segment.process if policy == "owner" else 0
 
 
 def allocate(fd: int, size: int, where: str, *, prealloc: bool) -> None:
@@ -200,8 +203,14 @@ def attach(segment: Segment, name: str, *, readonly: bool, timeout: float = 1.0)
     segment.name = name
     segment.identity = _identity(found)
     segment.ours = found.st_nlink > 1 or parse_name(name) is not None
-    live[id(segment)] = segment
+    _enlist(segment)
     return mapping
+
+
+def _enlist(segment: Segment) -> None:
+    live[id(segment)] = segment
+    if segment.process != os.getpid() and segment.forked is None:  # forked before that: the open file is the parent's, too
+        segment.forked = []
 
 
 def _check_kind(found: os.stat_result) -> None:
@@ -342,7 +351,7 @@ def _remove_names(segment: Segment, names: list[str]) -> bool:
 def abandon(segment: Segment) -> None:
     """Undo what was done to make a segment, or to attach to one; the exception that led here is the one to report."""
     live.pop(id(segment), None)
-    if segment.created and segment.name and segment.name != segment.leased:
+    if segment.created and segment.name and segment.name != segment.leased and made_here(segment.leased):
         with suppress(OSError):
             _remove_names(segment, [segment.name])
     undo(segment, segment.where)

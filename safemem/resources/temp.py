@@ -15,7 +15,7 @@ from safemem._compat import override
 from safemem.resources._checks import check_choice
 from safemem.resources.base import Ending, Resource
 from safemem.resources.files import BinaryMode, ManagedFile, TextMode, check_options, wrapped
-from safemem.resources.lease import Made, check_system, make_directory, make_file, undo
+from safemem.resources.lease import Made, check_system, made_here, make_directory, make_file, undo
 from safemem.resources.sweep import sweep_once
 
 if sys.platform != "win32":
@@ -115,6 +115,8 @@ class _Leased(Made):
             self.release()
 
     def _remove(self, fd: int) -> None:
+        if not made_here(self.leased):
+            return
         path = os.path.join(self.directory, self.leased)
         try:
             # As long as the lease is held nobody else removes it, and no other file can have got its name.
