@@ -347,6 +347,26 @@ have_same_layout(PyTypeObject *one, PyTypeObject *other)
            one->tp_dealloc == other->tp_dealloc && one->tp_free == other->tp_free;
 }
 
+/* See to it that the attributes lie in a dict, and not as the class says. */
+static int
+call_take_attributes_out(PyObject *op)
+{
+    if (Py_TYPE(op)->tp_dictoffset == 0) {
+        return 0;
+    }
+    PyObject *dict = PyObject_GenericGetDict(op, NULL);
+#if PY_VERSION_HEX >= 0x030D0000 /* where that dict may be but a view of what lies in the object */
+    if (dict != NULL) {
+        Py_SETREF(dict, PyDict_Copy(dict));
+    }
+    if (dict != NULL && PyObject_GenericSetDict(op, dict, NULL) < 0) {
+        Py_CLEAR(dict);
+    }
+#endif
+    Py_XDECREF(dict);
+    return dict == NULL ? -1 : 0;
+}
+
 /* Become an object of a class above or below that has the same layout. What __class__ does, which immutable classes forbid. */
 static PyObject *
 call_turn_into(PyObject *op, PyObject *cls)
@@ -355,12 +375,8 @@ call_turn_into(PyObject *op, PyObject *cls)
         PyErr_Format(PyExc_TypeError, "%R cannot turn into %R", op, cls);
         return NULL;
     }
-    if (Py_TYPE(op)->tp_dictoffset != 0) {
-        PyObject *dict = PyObject_GenericGetDict(op, NULL); /* without one, attributes lie as the class says */
-        if (dict == NULL) {
-            return NULL;
-        }
-        Py_DECREF(dict);
+    if (call_take_attributes_out(op) < 0) {
+        return NULL;
     }
     PyTypeObject *old;
     Py_BEGIN_CRITICAL_SECTION(op);

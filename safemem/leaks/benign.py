@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
@@ -45,6 +46,9 @@ _TABLES: Final = {
 }
 
 
+_get: Final[Any] = vars(dict)["get"]
+
+
 def is_of_tool(way: Way) -> bool:
     """Whether it is a tool that holds it, one that looks at the program: a test runner, a debugger, the audit."""
     if is_tool(way.root.source.removeprefix("module ")) or any(is_tool(module_of(node)) for node in way.nodes):
@@ -83,8 +87,16 @@ def _declares(space: dict[Any, Any], held: int) -> bool:
     return False
 
 
+_INTERNED: Final = sys.intern("safemem.leaks.benign: this string is in the table of all interned strings")
+
+
 def is_mirror(way: Way) -> bool:
-    """Whether what grows is a table of the standard library that only shows how much there is of something else."""
+    """Whether what grows is a table of the standard library that only shows how much there is of something else.
+
+    Or the interpreter's table of interned strings, which the collector knows of from 3.14 on, and which holds none of them.
+    """
+    if class_of(way.nodes[0]) is dict and _get(way.nodes[0], _INTERNED) is _INTERNED:
+        return True
     module = way.root.source.removeprefix("module ")
     names = _TABLES.get(module)
     if names is None or not is_module(way.nodes[0]):

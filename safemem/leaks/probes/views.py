@@ -19,6 +19,14 @@ _RATIO: Final = 8
 _FIX: Final = "keep a copy of the part you need: view.copy(); bound what is kept with LRUCache(maxsize, getsizeof=...)"
 
 
+def _count_of_local() -> int:
+    local = object()
+    return sys.getrefcount(local)
+
+
+_OURS: Final = _count_of_local()  # the variable's, and until 3.13 the argument's
+
+
 def look(found: list[Any]) -> Iterator[Item]:
     """Find views whose base is held by views alone."""
     views: dict[int, list[Any]] = {}
@@ -29,7 +37,6 @@ def look(found: list[Any]) -> Iterator[Item]:
     for those in views.values():
         base = those[0].base
         seen = sum(view.nbytes for view in those)
-        # A view refers to its base once; `base` here and the argument of the call do, too.
-        if seen * _RATIO <= base.nbytes and sys.getrefcount(base) <= len(those) + 2:
+        if seen * _RATIO <= base.nbytes and sys.getrefcount(base) <= len(those) + _OURS:  # a view refers to its base once
             name = f"{seen} bytes seen of {base.nbytes}"
             yield Item(id(those[0]), "growth", "view of a large array", name, _FIX, id(those[0]), bytes=base.nbytes, group="view")
