@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncCachedFunction", "CachedFunction", "Settings"]
 
+C = TypeVar("C", bound=type)
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
@@ -57,7 +58,22 @@ class Settings:
         return call_key(args, kwargs, typed=self.typed) if self.key is None else self.key(*args, **kwargs)
 
 
+class _Annotations:
+    """The annotations of what is wrapped: what stands in the body of a wrapper's class says nothing about a function."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> dict[str, Any]:
+        found: dict[str, Any] = {} if instance is None else instance.__wrapped__.__annotations__
+        return found
+
+
+def _annotated_as_wrapped(cls: C) -> C:
+    """Let objects of a class have the annotations of what they wrap, unless they have some of their own (`functools.update_wrapper()` until 3.13)."""
+    type.__setattr__(cls, "__annotations__", _Annotations())
+    return cls
+
+
 @callable_core
+@_annotated_as_wrapped
 class CachedFunction(CallCore, Generic[P, R]):
     """A function whose results are cached; made by `@cached`."""
 
@@ -330,6 +346,7 @@ _AS_FUNCTION = {method: function for function, method in _AS_METHOD.items()}
 
 
 @callable_core
+@_annotated_as_wrapped
 class CachedMethod(BoundCore, Generic[P, R]):
     """A cached function bound to an instance or a class; what `instance.method` is."""
 

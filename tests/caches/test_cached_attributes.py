@@ -98,6 +98,28 @@ def test_identity_of_the_function_survives() -> None:
     assert "function" in repr(cached(function))
 
 
+def test_annotations_of_methods() -> None:
+    """A method's annotations are its own, bound or not, a coroutine function's as well."""
+
+    class Owner:
+        def plain(self, a: int) -> str: ...
+
+        method = cached(plain)
+
+        @cached
+        async def awaited(self, a: int) -> str: ...
+
+        @cached
+        @classmethod
+        def of_class(cls, a: int) -> str: ...
+
+    owner = Owner()
+    for method in (Owner.method, owner.method, Owner.awaited, owner.awaited, Owner.of_class, owner.of_class):
+        assert method.__annotations__ == Owner.plain.__annotations__
+        assert typing.get_type_hints(method) == {"a": int, "return": str}
+    assert type(owner.method).__annotations__ == {}
+
+
 def test_signatures_of_the_attributes() -> None:
     """cache_info(), cache_clear() and cache_parameters() take no arguments."""
     function, _ = counting()

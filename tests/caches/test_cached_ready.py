@@ -105,6 +105,7 @@ def test_what_it_is() -> None:
         coroutine.close()
 
 
+@pytest.mark.filterwarnings("ignore:.asyncio.iscoroutinefunction.:DeprecationWarning")  # from Python 3.14 on
 def test_what_a_coroutine_function_is() -> None:
     """Functions, methods and bound methods say that they are coroutine functions, marked again or not."""
     functions = [function, Owner.method, Owner().method, Owner.__dict__["method"]]
