@@ -26,6 +26,7 @@ _basicsize: Final[Any] = type.__dict__["__basicsize__"].__get__
 _dict_size: Final[Any] = vars(dict)["__sizeof__"]
 
 _IN_OBJECT: Final = sys.version_info >= (3, 13)  # where the array is a part of the instance, and stays when there is a dict
+_DICT_REFERS: Final = sys.version_info >= (3, 14)  # where a dict that uses the array is a referent of the instance
 _DICT: Final = sys.getsizeof({})
 _PLACES_OF_DICT: Final = (-3 * _POINTER, -_POINTER)  # with and without the collector's links before an object
 
@@ -68,8 +69,10 @@ class Room:
         layout = _layout or _find_layout()
         length = self._settled or max(self._find(type(obj), layout) or len(found) + 1, len(found))
         total = prefix_of(length) + length * _POINTER
-        # A dict that uses the array is no referent of the instance.
-        if layout.dict and (address := layout.at(id(obj) + layout.dict).value) and address != id(last):
+        if has_dict and _DICT_REFERS and is_split(last):  # it uses the array, and counts it as its own
+            total -= sys.getsizeof(last) - _DICT
+        # Until 3.13 a dict that uses the array is no referent of the instance.
+        elif layout.dict and (address := layout.at(id(obj) + layout.dict).value) and address != id(last):
             total += _DICT
         return total
 
@@ -116,7 +119,7 @@ def _counters(cls: type, place: int, at: Any) -> tuple[int, int]:
 def _find_layout() -> _Layout:
     global _layout  # noqa: PLW0603 - found out once
     if (
-        sys.implementation.name == "cpython" and _POINTER == 8 and sys.version_info < (3, 15)
+        sys.implementation.name == "cpython" and _POINTER == 8 and sys.version_info < (3, 16)
     ):  # where nobody has looked, an address may be none
         try:
             _layout = _try_layout()

@@ -100,7 +100,7 @@ true = pytest.mark.skipif(GIL_DISABLED, reason="without a GIL, tables that were 
 # Shapes with how many are made at once, so that what the interpreter keeps for later use does not count, and what the estimate may be off.
 COMMON = {
     "str": (1, lambda: f"{fresh()}" * 1000),
-    "bytes": (1, lambda: bytes(5000)),
+    "bytes": (100, lambda: bytes(5000)),
     "list of int": (1, lambda: list(range(10**6, 10**6 + 50_000))),
     "dict of 10": (100, lambda: {f"key {number} {fresh()}": fresh() for number in range(10)}),
     "row": (100, row),

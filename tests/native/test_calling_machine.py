@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from helpers.messages import plain
 from helpers.trigger import Fault, Trigger
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -121,7 +122,7 @@ class Twins(RuleBasedStateMachine):
             try:
                 function([], *args)
             except TypeError as error:
-                texts.append(str(error))
+                texts.append(plain(str(error)))
         assert len(texts) == 2
         assert texts[0] == texts[1]
 

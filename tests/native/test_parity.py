@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers.isolate import assert_clean, run_script
+from helpers.messages import plain
 
 SCRIPTS = Path(__file__).parent / "scripts"
 pytestmark = pytest.mark.parametrize("script", ["transcript.py", "transcript_calls.py", "transcript_trees.py"])
@@ -16,7 +17,7 @@ def transcript(script: str, core: str, *arguments: str) -> str:
     """What the script says with one core; SAFEMEM_PURE=0 demands the native one."""
     done = run_script(SCRIPTS / script, *arguments, SAFEMEM_PURE={"pure": "1", "native": "0"}[core], PYTHONHASHSEED="1")
     assert_clean(done)
-    return done.stdout
+    return plain(done.stdout)
 
 
 def test_one_transcript(script: str, tmp_path: Path) -> None:
