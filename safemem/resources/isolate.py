@@ -119,7 +119,8 @@ async def arun_isolated(
     call = _Call(func, args, kwargs, memory_limit, timeout)
     running = asyncio.get_running_loop().run_in_executor(None, call.run)
     try:
-        return await asyncio.shield(running)
+        await asyncio.wait([running])  # which, cancelled, lets it go on; shield() would tell the loop how it ended
+        return running.result()  # type: ignore[no-any-return]
     except asyncio.CancelledError:
         running.add_done_callback(_see)
         if call.kill():  # else it still waits for a thread, and will find that it is not wanted

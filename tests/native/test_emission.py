@@ -210,6 +210,8 @@ def test_every_allocation_fails_in_turn(call: str, failing: bool) -> None:
             failed = attempt(call, changed, first, second) or bool(caught)
             failures += failed
             caught.clear()
+            while sys.version_info[:2] == (3, 14) and Signal._lock._is_owned():  # there a with statement may lack the memory to let go
+                Signal._lock.release()
             if not failed and start > 60:
                 break
     assert failures > 0 or call in {"nothing", "one", "only named"}

@@ -11,6 +11,7 @@ WINDOWS = """
 import asyncio, concurrent.futures, json, multiprocessing.util, os, signal, subprocess, sys, tempfile, threading
 from pathlib import Path
 place = Path(sys.argv[1])
+asyncio.new_event_loop().close()  # from Python 3.14 on it is only now that asyncio looks what system this is
 sys.platform = "win32"
 sys.modules["fcntl"] = sys.modules["resource"] = None
 LACKING = (
