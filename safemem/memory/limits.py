@@ -101,7 +101,7 @@ def groups(root: str = "/") -> Iterator[tuple[int, str, str]]:
 def _upwards(root: str, kind: str, path: str) -> Iterator[tuple[str, str]]:
     """Go from a group up as far as can be seen; a container often sees only its own, as the topmost."""
     for top, mounted in _mounts(root, kind):
-        inside = _inside(path, mounted) or _search(top, path, mounted) or "."
+        inside: str = _inside(path, mounted) or _search(top, path, mounted) or "."
         while True:
             yield posixpath.normpath(posixpath.join(top, inside)), posixpath.normpath(posixpath.join(mounted, inside))
             if inside == ".":
