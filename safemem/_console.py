@@ -8,7 +8,7 @@ from typing import TextIO
 
 from safemem.errors import SafememError
 
-__all__ = ["CommandError", "OutputError", "abandon_stdout", "check_stdout", "complain", "flush_stdout", "say", "say_json"]
+__all__ = ["CommandError", "OutputError", "abandon_stdout", "check_stdout", "complain", "flush_stderr", "flush_stdout", "say", "say_json"]
 
 
 class CommandError(SafememError):
@@ -50,7 +50,7 @@ def complain(text: str) -> None:
             stream.write(_encodable(f"safemem: {text}\n", stream))
             stream.flush()
         except (OSError, ValueError):
-            pass
+            _abandon(stream)
 
 
 def check_stdout() -> None:
@@ -73,12 +73,29 @@ def flush_stdout() -> None:
         raise _explain(error) from None
 
 
+def flush_stderr() -> None:
+    """Write what others have complained of; where that is not possible, the exit status has to do."""
+    stream = _stream(sys.stderr)
+    if stream is not None:
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            _abandon(stream)
+
+
 def abandon_stdout() -> None:
     """Let the interpreter flush into nothing when it exits, as Python's documentation advises after a broken pipe."""
+    stream = _stream(sys.stdout)
+    if stream is not None:
+        _abandon(stream)
+
+
+def _abandon(stream: TextIO) -> None:
+    """Let what is still in a stream go nowhere: to fail with it at exit would change the status."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
-            os.dup2(nowhere, sys.stdout.fileno())
+            os.dup2(nowhere, stream.fileno())
         finally:
             os.close(nowhere)
     except (OSError, ValueError, AttributeError):

@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from safemem._console import CommandError, OutputError, abandon_stdout, complain, flush_stdout, say, say_json
+from safemem._console import CommandError, OutputError, abandon_stdout, complain, flush_stderr, flush_stdout, say, say_json
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -175,6 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             args = _parser().parse_args(argv)
         except SystemExit:
+            flush_stderr()
             flush_stdout()
             raise
         status: int = args.run(args)

@@ -28,7 +28,8 @@ PACKAGE = Path(safemem.__file__).parent.parent
 
 def environment(**more: str) -> dict[str, str]:
     """An environment in which this very package is found, and in which nothing of this terminal shows."""
-    kept = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "TERM", "PYTHONIOENCODING"}}
+    ours = {"COLUMNS", "LINES", "TERM", "PYTHONIOENCODING", "PYTHONUNBUFFERED"}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
     return {**kept, "PYTHONPATH": str(PACKAGE), **more}
 
 
@@ -253,6 +254,7 @@ class TestBadOutput:
         """The status is all there is, and it is right."""
         assert run_in_shell(f"$SAFEMEM demo '{source}' >&- 2>&-").returncode == 2
         assert run_in_shell("$SAFEMEM demo /does/not/exist 2> /dev/full").returncode == 2
+        assert run_in_shell("$SAFEMEM --no-such-option 2> /dev/full").returncode == 2
         assert run_in_shell(f"$SAFEMEM demo '{source}' 2>&-").returncode == 0
 
     def test_a_stream_closed_within_the_program(self, monkeypatch):

@@ -44,8 +44,8 @@ class Limit:
         """What counts against it now, in bytes; None if that cannot be found out. Read anew each time, from open descriptors, in some microseconds.
 
         For a control group: all that is charged to it, by whichever process, but what the kernel drops before it kills anybody: the page cache, mapped
-        files, reclaimable slab. Shared memory and tmpfs count, for without swap nothing can drop them. For the machine: all that is not
-        available. For a resource limit: what the kernel compares with it, which is address space and not memory.
+        files, reclaimable slab, what is left of huge pages. Shared memory and tmpfs count, for without swap nothing can drop them. For the machine:
+        all that is not available. For a resource limit: what the kernel compares with it, which is address space and not memory.
         """
         return self._used()
 
@@ -101,7 +101,7 @@ def groups(root: str = "/") -> Iterator[tuple[int, str, str]]:
 def _upwards(root: str, kind: str, path: str) -> Iterator[tuple[str, str]]:
     """Go from a group up as far as can be seen; a container often sees only its own, as the topmost."""
     for top, mounted in _mounts(root, kind):
-        inside: str = posixpath.relpath(path, mounted) if _is_inside(path, mounted) else "."
+        inside: str = _inside(path, mounted) or _search(top, path, mounted) or "."
         while True:
             yield posixpath.normpath(posixpath.join(top, inside)), posixpath.normpath(posixpath.join(mounted, inside))
             if inside == ".":
@@ -109,8 +109,30 @@ def _upwards(root: str, kind: str, path: str) -> Iterator[tuple[str, str]]:
             inside = posixpath.dirname(inside) or "."
 
 
-def _is_inside(path: str, mounted: str) -> bool:
-    return path.startswith("/") and ".." not in path.split("/") and posixpath.commonpath([path, mounted]) == mounted
+def _inside(path: str, mounted: str) -> str | None:
+    """Return where a group lies below the topmost that is mounted, None if it does not; both paths begin at the root of the namespace."""
+    start = mounted.rstrip("/") + "/"
+    if not f"{path}/".startswith(start) or ".." in path[len(start) :].split("/"):
+        return None
+    return path[len(start) :] or "."
+
+
+def _search(top: str, path: str, mounted: str) -> str | None:
+    """Look for the group of this process where what is mounted begins above the root of the namespace: by names that it does not tell.
+
+    So it is in a sandbox that has a namespace of its own but the mounts of the host: `/proc/self/cgroup` says `/`, the mount `/../..`.
+    """
+    above, steps = mounted.count("/.."), path.split("/")[1:]
+    unknown = above - steps.count("..")
+    if mounted != "/.." * above or unknown <= 0:
+        return None
+    from glob import escape, glob
+
+    own, names = str(os.getpid()), [escape(name) for name in steps if name not in {"", ".."}]
+    for file in glob(posixpath.join(*"*" * unknown, *names, "cgroup.procs"), root_dir=top):
+        if own in read_text(posixpath.join(top, file)).split():
+            return posixpath.dirname(file)
+    return None
 
 
 def _mounts(root: str, kind: str) -> Iterator[tuple[str, str]]:
@@ -140,9 +162,7 @@ def _of_group_v2(folder: str, name: str) -> Iterator[Limit]:
         total = current.number()
         if total is None:
             return None
-        text = stat.read()
-        droppable = sum(number_after(part, text) or 0 for part in (b"inactive_file ", b"active_file ", b"slab_reclaimable "))
-        return max(total - droppable, 0)
+        return max(total - _droppable(stat.read(), b"", b"anon "), 0)
 
     for file in ("memory.max", "memory.high"):  # beyond memory.high a process is slowed down until it all but stands still
         size = KernelFile(f"{folder}/{file}").number()
@@ -173,9 +193,23 @@ def _usage_v1(folder: str) -> Callable[[], int | None]:
             return None
         text = stat.read()
         prefix = b"total_" if b"\ntotal_cache " in text else b""  # with the groups below
-        return max(total - sum(number_after(prefix + part, text) or 0 for part in (b"inactive_file ", b"active_file ")), 0)
+        return max(total - _droppable(text, prefix, b"rss "), 0)
 
     return used
+
+
+def _droppable(text: bytes, prefix: bytes, mapped: bytes) -> int:
+    """Return what the kernel drops before it kills anybody, in bytes, by what memory.stat of a group says.
+
+    That is also what is left of huge pages of which a process has given back a part, as `malloc_trim` does: they are charged in full until
+    they are split, which the kernel does when memory is short. Until then they are on the lists of pages without a file, but not mapped.
+    """
+    files = sum(number_after(prefix + name, text) or 0 for name in (b"inactive_file ", b"active_file ", b"slab_reclaimable "))
+    listed = [number_after(prefix + name, text) for name in (b"inactive_anon ", b"active_anon ")]
+    held = [number_after(prefix + name, text) for name in (mapped, b"shmem ")]
+    if None in listed or None in held:
+        return files
+    return files + max(sum(number or 0 for number in listed) - sum(number or 0 for number in held), 0)
 
 
 # -- the machine and the process --------------------------------------------------------------------------------------------------------------

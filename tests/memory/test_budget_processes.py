@@ -61,6 +61,16 @@ def test_files_do_not_count(what):
     assert answer["level"] < 0.8
 
 
+def test_remains_of_huge_pages_do_not_count():
+    """A huge page of which a part was given back is charged in full until memory is short: there is no reason to let go of anything before."""
+    with group_of(LIMIT * MB) as run:
+        done = run(SCRIPTS / "bystanders.py", "huge", str(LIMIT))
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    (answer,) = told(done.stdout)
+    assert (answer["entries"], answer["let_go"]) == (30_000, 0)
+    assert answer["level"] < 0.75
+
+
 def test_a_heap_full_of_holes_does_not_empty_it():
     """What the application frees here and there stays with the process: the caches make room for that, and stop."""
     with group_of(LIMIT * MB) as run:

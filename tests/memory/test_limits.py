@@ -48,6 +48,56 @@ class TestTrees:
         assert limit.used == 201326592 - 120000000 - 60355072 - 2097152
         assert limit.used > 12 * MB
 
+    def test_namespace_with_the_mounts_of_the_host(self, tree, tmp_path):
+        """The group is found by the processes in it; what is left of huge pages does not count."""
+        root = tree("v2-namespace-old-mount")
+        assert in_groups(root) == []
+        (tmp_path / "sys/fs/cgroup/outer/inner/cgroup.procs").write_text(f"1\n{os.getpid()}\n")
+        assert in_groups(root) == [
+            (83886080, "memory.max of control group /outer/inner (cgroup v2)"),
+            (67108864, "memory.high of control group /outer/inner (cgroup v2)"),
+            (100663296, "memory.max of control group /outer (cgroup v2)"),
+        ]
+        limit = find_limit(root)
+        assert limit is not None
+        remains = 48914432 + 4096 - 28995584
+        assert limit.used == 57946112 - 8437760 - 4096 - remains
+        assert Signals(root).stall_source == f"{root}/sys/fs/cgroup/outer/inner/memory.pressure"
+
+    @pytest.mark.parametrize(
+        ("path", "mounted", "bounds"),
+        [
+            ("/", "/..", [80, 70]),
+            ("/b", "/..", [90, 80, 70]),
+            ("/../a", "/..", [80, 70]),
+            ("/../a/b", "/..", [90, 80, 70]),
+            ("/", "/../..", [90, 80, 70]),
+            ("/../b", "/../..", [90, 80, 70]),
+            ("/../x", "/../..", [70]),
+            ("/../../a", "/..", [70]),
+            ("/", "/../../..", [70]),
+            ("/", "/../x", [70]),
+            ("/b", "/a", [70]),
+            ("/ab", "/a", [70]),
+            ("/a/../b", "/a", [70]),
+            ("/a/b", "/a/b", [70]),
+            ("/x/a", "/x", [80, 70]),
+            ("/*", "/..", [70]),
+        ],
+    )
+    def test_where_it_is_mounted(self, tmp_path, path, mounted, bounds):
+        """A group is found from the topmost that can be seen, or by the processes in it, or else the topmost stands for it."""
+        mount = tmp_path / "sys/fs/cgroup"
+        (tmp_path / "proc/self").mkdir(parents=True)
+        (tmp_path / "proc/self/cgroup").write_text(f"0::{path}\n")
+        (tmp_path / "proc/self/mountinfo").write_text(f"29 23 0:25 {mounted} /sys/fs/cgroup rw - cgroup2 none rw\n")
+        (mount / "a/b").mkdir(parents=True)
+        for name, size in ((".", 70), ("a", 80), ("a/b", 90)):
+            (mount / name / "memory.max").write_text(f"{size}\n")
+            (mount / name / "cgroup.procs").write_text("1\n")
+        (mount / "a/b" if len(bounds) == 3 else mount / "a").joinpath("cgroup.procs").write_text(f"1\n{os.getpid()}\n")
+        assert [size for size, _ in in_groups(str(tmp_path))] == bounds
+
     @pytest.mark.parametrize(
         ("name", "size", "used"),
         [

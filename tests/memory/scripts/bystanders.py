@@ -1,4 +1,4 @@
-"""What makes memory look short, and is not: files that are read or mapped, shared memory, a heap full of holes; prints JSON."""
+"""What makes memory look short, and is not: files that are read or mapped, shared memory, huge pages, a heap full of holes; prints JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import safemem
 
@@ -43,6 +43,18 @@ def touched(path: str, *, write: bool) -> mmap.mmap:
     return mapped
 
 
+def thinned(size: int) -> mmap.mmap:
+    """Use so many megabytes, in huge pages if there are any, and give every second page of them back."""
+    mapped = mmap.mmap(-1, size * MB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a kernel without them
+        mapped.madvise(mmap.MADV_HUGEPAGE)
+    for place in range(0, len(mapped), 4096):
+        mapped[place] = 1
+    for place in range(0, len(mapped), 2 * mmap.PAGESIZE):
+        mapped.madvise(mmap.MADV_DONTNEED, place, mmap.PAGESIZE)
+    return mapped
+
+
 def disturb(what: str, limit: int) -> object:
     """Do what looks like a shortage, and return what has to stay alive for it to last."""
     disk = os.environ.get("SAFEMEM_TEST_DISK", "/var/tmp")
@@ -57,6 +69,8 @@ def disturb(what: str, limit: int) -> object:
     if what == "shared":
         with file_of(int(0.25 * limit), "/dev/shm") as path:
             return touched(path, write=True)
+    if what == "huge":
+        return thinned(limit // 2)
     # A heap full of holes: every second of many small objects goes, which gives next to nothing back.
     small = [bytes(400) for _ in range(int(0.5 * limit * MB / 448))]
     small[::2] = [None] * len(small[::2])  # type: ignore[list-item]
