@@ -289,28 +289,19 @@ class Accounted(Tables[K, V]):
         return [id(entry[0]) >> bits for entry in entries if entry[1] not in idle]
 
     def _give_up_regions(self, regions: list[int], bits: int, cause: RemovalCause, floor: int, most: int) -> tuple[int, int]:
-        """Give up all entries whose values lie in some regions, but what others use, and no more than `most` bytes nor below `floor`.
+        """Give up all entries whose values lie in some regions, but what others use and nothing below `floor`.
 
-        Return how many went and what was charged for them.
+        The regions are emptied one after the other, each as a whole, until `most` bytes have gone. Return how many went and what was charged for them.
         """
-        wanted = set(regions)
         busy = self._lock._is_owned()  # type: ignore[attr-defined] # by this thread, in the middle of something
-        with self._lock:
-            self._replay()
-            entries = list(self._index.values())  # the order has all of them too, but takes twenty times as long
-        handles = [entry[1] for entry in entries if id(entry[0]) >> bits in wanted]
-        del entries
+        handles = self._choose_regions(regions, bits, most)
         count = nbytes = 0
         for start in range(0, len(handles), BATCH):
-            if nbytes >= most:
-                break
             gone: Gone = []
             try:
                 with self._lock:
                     self._replay()
                     for handle in handles[start : start + BATCH]:
-                        if nbytes >= most:
-                            break
                         entry = self._order.get(handle)
                         if entry is not None and self._frees(entry):
                             freed = self._part_with_one(handle, gone, cause, floor)
@@ -323,6 +314,26 @@ class Accounted(Tables[K, V]):
         if count and not busy:
             self._compact()
         return count, nbytes
+
+    def _choose_regions(self, regions: list[int], bits: int, most: int) -> list[int]:
+        """Return the slots of the entries in the first of these regions, in as many as it takes to hold `most` bytes."""
+        there: dict[int, list[int]] = {region: [] for region in regions}
+        with self._lock:
+            self._replay()
+            tab = self._tab
+            entries = list(self._index.values())  # the order has all of them too, but takes twenty times as long
+        for entry in entries:
+            slots = there.get(id(entry[VALUE]) >> bits)
+            if slots is not None:
+                slots.append(entry[SLOT])
+        chosen: list[int] = []
+        nbytes = 0
+        for slots in there.values():
+            if tab is None or nbytes >= most:
+                break
+            chosen += slots
+            nbytes += sum(tab.charges.get(slot, (0,))[0] for slot in slots)
+        return chosen
 
     def _compact(self) -> None:
         """Make the tables anew if they are much too large for what they hold, for no table becomes smaller by itself."""

@@ -106,7 +106,7 @@ def test_a_store_waits_for_the_thread_that_lets_go(world):
 
     def store(key):
         start = time.monotonic()
-        cache[key] = bytes(1_000)
+        cache[key] = bytes(200_000)  # more than what goes beyond what is asked for, with what lies in the last region
         waited.append(time.monotonic() - start)
 
     budget.start()
