@@ -25,6 +25,7 @@ class World:
         self.other = 20 * MB
         self.cache = None
         self.asked = []
+        self.membership = b""
         self.limits = [Limit(100 * MB, "a limit of the tests", "cgroup", lambda: 0)]
 
     def read(self):
