@@ -11,10 +11,13 @@ what is given up, so that what is not used any more falls behind, however much i
 
 from __future__ import annotations
 
+import _thread
+import os
 from collections import deque
 from itertools import islice
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from safemem.core._locks import new_lock
 
@@ -37,14 +40,18 @@ PLAIN: Final = frozenset({str, bytes, int, float, bool, complex, type(None)})
 _NEVER: Final = (1 << 63) - 1
 _LONG: Final = (1 << 64) - 1
 
+_accounts: WeakSet[AccountCore] | None = None
+_threads = 0  # that a fork is about to leave behind
+
 
 class AccountCore:
     """What the caches of a budget are charged to."""
 
-    __slots__ = ("_lock", "_returned", "_used", "alarm", "clock")
+    __slots__ = ("__weakref__", "_lock", "_returned", "_used", "alarm", "clock")
 
     def __init__(self) -> None:
         self._lock = new_lock()  # held for an addition only
+        _remember(self)
         self._used = 0
         self._returned: deque[int] = deque()  # by caches that are gone: from finalisers, which wait for nobody
         self.alarm = _NEVER
@@ -66,6 +73,37 @@ class AccountCore:
 
     def react(self) -> None:
         """Called after a store, with no lock held, when more than `alarm` is used."""
+
+    def caches(self) -> list[Any]:
+        """Return the caches that are charged."""
+        return []
+
+    def add_up(self) -> None:
+        """Find out anew what is used, where sums may be out of step with entries."""
+        self._returned.clear()
+        self._used = sum([cache._add_up(self) for cache in self.caches()])
+
+
+def _remember(account: AccountCore) -> None:
+    """See to it that a forked child has the account right; with the first one, so that importing changes nothing in the process."""
+    global _accounts  # noqa: PLW0603 - see above
+    if _accounts is None:
+        _accounts = WeakSet()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=_count_threads, after_in_child=_add_up_all)
+    _accounts.add(account)
+
+
+def _count_threads() -> None:
+    global _threads  # noqa: PLW0603 - known only before, used only after
+    _threads = _thread._count()
+
+
+def _add_up_all() -> None:
+    """Add up what other threads were in the middle of charging for: they do not go on in the child."""
+    if _threads:
+        for account in list(_accounts or ()):
+            account.add_up()
 
 
 # Where an entry of the pure core has what is charged for it: its bytes; what the clock said when it was last used; how often that was, 0 if it has

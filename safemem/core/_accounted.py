@@ -94,6 +94,16 @@ class Accounted(Tables[K, V]):
         tab = self._tab
         return 0 if tab is None else tab.total
 
+    def _add_up(self, account: AccountCore) -> int:
+        """Return what is charged for all entries to an account, having added it up."""
+        with self._lock:
+            tab = self._tab
+            if tab is None or tab.account is not account:
+                return 0
+            entries = list(self._order.values())
+            tab.total = sum([entry[BYTES] for entry in entries if len(entry) == LENGTH and entry[SLOT] not in tab.idle])
+            return tab.total
+
     def _unmeasured(self) -> list[tuple[int, K, V]]:
         """Return `(handle, key, value)` of the entries that nothing is charged for yet."""
         with self._lock:
