@@ -11,17 +11,22 @@ what is given up, so that what is not used any more falls behind, however much i
 
 from __future__ import annotations
 
+import _thread
+import os
 from collections import deque
 from itertools import islice
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from safemem.core._locks import new_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-__all__ = ["PLAIN", "AccountCore", "Charge", "Tab"]
+    from safemem.core._tables import Entry
+
+__all__ = ["BYTES", "COST", "LENGTH", "PLAIN", "SINCE", "USES", "AccountCore", "Tab", "is_measured"]
 
 # How many hits a tab keeps until somebody asks what entries are worth; of more, the oldest are forgotten.
 HITS_KEPT: Final = 8192
@@ -35,14 +40,18 @@ PLAIN: Final = frozenset({str, bytes, int, float, bool, complex, type(None)})
 _NEVER: Final = (1 << 63) - 1
 _LONG: Final = (1 << 64) - 1
 
+_accounts: WeakSet[AccountCore] | None = None
+_threads = 0  # that a fork is about to leave behind
+
 
 class AccountCore:
     """What the caches of a budget are charged to."""
 
-    __slots__ = ("_lock", "_returned", "_used", "alarm", "clock")
+    __slots__ = ("__weakref__", "_lock", "_returned", "_used", "alarm", "clock")
 
     def __init__(self) -> None:
         self._lock = new_lock()  # held for an addition only
+        _remember(self)
         self._used = 0
         self._returned: deque[int] = deque()  # by caches that are gone: from finalisers, which wait for nobody
         self.alarm = _NEVER
@@ -65,22 +74,63 @@ class AccountCore:
     def react(self) -> None:
         """Called after a store, with no lock held, when more than `alarm` is used."""
 
+    def caches(self) -> list[Any]:
+        """Return the caches that are charged."""
+        return []
 
-# What is charged for an entry: its bytes; what the clock said when it was last used; how often that was, 0 if it has not been measured yet; and
-# what it costs to make it again.
-Charge = tuple[int, float, int, float]
+    def add_up(self) -> None:
+        """Find out anew what is used, where sums may be out of step with entries."""
+        self._returned.clear()
+        self._used = sum([cache._add_up(self) for cache in self.caches()])
 
+
+def _remember(account: AccountCore) -> None:
+    """See to it that a forked child has the account right; with the first one, so that importing changes nothing in the process."""
+    global _accounts  # noqa: PLW0603 - see above
+    if _accounts is None:
+        _accounts = WeakSet()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=_count_threads, after_in_child=_add_up_all)
+    _accounts.add(account)
+
+
+def _count_threads() -> None:
+    global _threads  # noqa: PLW0603 - known only before, used only after
+    _threads = _thread._count()
+
+
+def _add_up_all() -> None:
+    """Add up what other threads were in the middle of charging for: they do not go on in the child."""
+    if _threads:
+        for account in list(_accounts or ()):
+            account.add_up()
+
+
+# Where an entry of the pure core has what is charged for it: its bytes; what the clock said when it was last used; how often that was, 0 if it has
+# not been measured yet; and what it costs to make it again. A dict of its own for that would take as much memory again as the entries do.
+BYTES: Final = 6
+SINCE: Final = 7
+USES: Final = 8
+COST: Final = 9
+LENGTH: Final = 10
+
+_SLOT: Final = 1  # see _tables
+_ROOM: Final = (None, 0, 0.0, 0, 0.0)  # what an entry has more if it may be charged for: from the reference of a weak cache on
 _UNMEASURED: Final = (0, 0.0)
 
 
-class Tab:
-    """A cache's part of an account: for who holds the cache's lock. Charges are found by the slots of their entries, serial numbers."""
+def is_measured(entry: Entry) -> bool:
+    """Whether something has been charged for an entry; one that is too short was stored in the moment in which the account was opened."""
+    return len(entry) == LENGTH and entry[USES] > 0
 
-    __slots__ = ("_random", "_seen", "_slots", "account", "charges", "cost", "hits", "idle", "measure", "own", "total")
+
+class Tab:
+    """A cache's part of an account: for who holds the cache's lock."""
+
+    __slots__ = ("_random", "_seen", "_slots", "account", "cost", "hits", "idle", "measure", "own", "total")
 
     def __init__(self, account: AccountCore, measure: Callable[[Any, Any], tuple[int, float]], own: int, cost: float | None) -> None:
         self.account = account
-        self.charges: dict[int, Charge] = {}
         self.idle: set[int] = set()  # slots of entries that are held weakly: what is charged for them does not count
         self.total = 0
         self.hits: list[int] = []  # slots
@@ -105,46 +155,53 @@ class Tab:
             return self.own + getsizeof(key) + getsizeof(value), cost
         return self.measure(key, value)
 
-    def owe(self, slot: int, measured: tuple[int, float] | None, *, counts: bool) -> None:
+    def admit(self, entry: Entry) -> None:
+        """Begin with an entry that was in the cache before: nothing is charged for it yet."""
+        entry += _ROOM[len(entry) - LENGTH + len(_ROOM) :]
+        entry[BYTES] = entry[USES] = 0
+
+    def owe(self, entry: Entry, measured: tuple[int, float] | None, *, counts: bool) -> None:
         """Charge an entry that came, or got another value; None: it has not been measured."""
+        if len(entry) < LENGTH:  # it came when there was no account
+            self.admit(entry)
         number, cost = _UNMEASURED if measured is None else measured
-        before = self.charges.get(slot)
-        if before is None:
-            change, uses = 0, 1
-        else:
-            change, uses = 0 if slot in self.idle else -before[0], before[2] + 1
+        slot = entry[_SLOT]
+        counted = slot not in self.idle
         if counts:
-            change += number
             self.idle.discard(slot)
         else:
             self.idle.add(slot)
-        self.charges[slot] = number, self.account.clock, uses if measured is not None else 0, cost
+        change = number * counts - entry[BYTES] * counted
+        entry[BYTES] = number
+        entry[SINCE] = self.account.clock
+        entry[USES] = 0 if measured is None else entry[USES] + 1
+        entry[COST] = cost
         self.total += change
         self.account.charge(change)
 
-    def forgive(self, slot: int) -> None:
+    def forgive(self, entry: Entry) -> None:
         """Take off an entry that has left."""
-        charges = self.charges
-        if slot in charges:
-            number = charges[slot][0]
-            del charges[slot]
-            if slot in self.idle:
-                self.idle.remove(slot)
-            else:
-                self.total -= number
-                self.account.charge(-number)
+        if len(entry) < LENGTH:
+            return
+        number = entry[BYTES]
+        entry[BYTES] = 0
+        if entry[_SLOT] in self.idle:
+            self.idle.remove(entry[_SLOT])
+        else:
+            self.total -= number
+            self.account.charge(-number)
 
-    def recount(self, slot: int, *, counts: bool) -> None:
+    def recount(self, entry: Entry, *, counts: bool) -> None:
         """Let an entry's charge count, or not any more."""
-        charge = self.charges.get(slot)
-        if charge is None or (slot in self.idle) is not counts:
+        slot = entry[_SLOT]
+        if len(entry) < LENGTH or (slot in self.idle) is not counts:
             return
         if counts:
             self.idle.remove(slot)
-            change = charge[0]
+            change = entry[BYTES]
         else:
             self.idle.add(slot)
-            change = -charge[0]
+            change = -entry[BYTES]
         self.total += change
         self.account.charge(change)
 
@@ -152,7 +209,6 @@ class Tab:
         """Take off everything."""
         total = self.total
         self.total = 0
-        self.charges = {}
         self.idle = set()
         self.hits = []
         self._slots = []
@@ -165,49 +221,51 @@ class Tab:
             del self.hits[: HITS_KEPT // 2]
 
     def offer(
-        self, first: list[int], newest: int, samples: int, weight: float, may_go: Callable[[int, Charge], bool]
+        self, order: Mapping[int, Entry], first: list[int], samples: int, weight: float, may_go: Callable[[Entry], bool], *, newest: int
     ) -> tuple[float, int, int] | None:
         """Return `(score, bytes, slot)` of the least valuable of these entries and of some at random; None: none may go.
 
-        `newest`: the last slot that was given to an entry.
+        `order`: all entries. `newest`: the last slot that was given to an entry.
         """
-        self._count_hits()
-        if newest - self._seen > len(self.charges) >> 2 or not self._slots:  # a quarter of them, or more, came since
+        self._count_hits(order)
+        if newest - self._seen > len(order) >> 2 or not self._slots:  # a quarter of them, or more, came since
             self._seen = newest
-            self._slots = list(self.charges)
-        found = self._least([*first, *self._pick(samples - len(first))], weight, may_go)
-        return self._least(list(islice(self.charges, MOST_LOOKED_AT)), weight, may_go) if found is None else found
+            self._slots = list(order)
+        found = self._least(order, [*first, *self._pick(order, samples - len(first))], weight, may_go)
+        return self._least(order, list(islice(order, MOST_LOOKED_AT)), weight, may_go) if found is None else found
 
-    def _least(self, slots: list[int], weight: float, may_go: Callable[[int, Charge], bool]) -> tuple[float, int, int] | None:
+    def _least(
+        self, order: Mapping[int, Entry], slots: list[int], weight: float, may_go: Callable[[Entry], bool]
+    ) -> tuple[float, int, int] | None:
         best: tuple[float, int, int] | None = None
-        charges = self.charges
         for slot in slots:
-            charge = charges.get(slot)
-            if charge is None:
+            entry = order.get(slot)
+            if entry is None or len(entry) < LENGTH:
                 continue
-            number, since, uses, cost = charge
-            score = since + uses * cost * weight / (number or 1)
-            if (best is None or score < best[0]) and may_go(slot, charge):
+            number = entry[6]
+            score = entry[7] + entry[8] * entry[9] * weight / (number or 1)
+            if (best is None or score < best[0]) and may_go(entry):
                 best = score, number, slot
         return best
 
-    def _count_hits(self) -> None:
+    def _count_hits(self, order: Mapping[int, Entry]) -> None:
         hits, self.hits = self.hits, []
-        charges, clock = self.charges, self.account.clock
+        clock = self.account.clock
         for slot in hits:
-            charge = charges.get(slot)
-            if charge is not None and charge[2]:
-                charges[slot] = charge[0], clock, charge[2] + 1, charge[3]
+            entry = order.get(slot)
+            if entry is not None and len(entry) == LENGTH and entry[8]:
+                entry[7] = clock
+                entry[8] += 1
 
-    def _pick(self, number: int) -> list[int]:
+    def _pick(self, order: Mapping[int, Entry], number: int) -> list[int]:
         """Return the slots of so many entries at random; those that came a moment ago are not among them."""
-        charges, slots, random = self.charges, self._slots, self._random
+        slots, random = self._slots, self._random
         picked: list[int] = []
         while slots and len(picked) < number:
             random = (random * 6364136223846793005 + 1442695040888963407) & _LONG  # by Donald Knuth
             place = (random >> 33) * len(slots) >> 31
             slot = slots[place]
-            if slot in charges:
+            if slot in order:
                 picked.append(slot)
             else:
                 slots[place] = slots[-1]

@@ -9,14 +9,14 @@ from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem._compat import K, V
-from safemem.core._account import PLAIN, Tab
+from safemem.core._account import BYTES, LENGTH, PLAIN, Tab, is_measured
 from safemem.core._calls import measure_all
 from safemem.core._tables import KEY, REPLACED, SIZE, SLOT, VALUE, Entry, Gone, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from safemem.core._account import AccountCore, Charge
+    from safemem.core._account import AccountCore
     from safemem.core._causes import RemovalCause
 
 __all__ = ["Accounted"]
@@ -63,7 +63,10 @@ class Accounted(Tables[K, V]):
                 return True
             self._tab = tab = Tab(account, measure, own, cost)
             self._simplify()
-            for entry in list(self._order.values()):
+            entries = list(self._order.values())
+            for entry in entries:
+                tab.admit(entry)
+            for entry in entries:
                 self._charge(entry, None)
         return True
 
@@ -91,31 +94,37 @@ class Accounted(Tables[K, V]):
         tab = self._tab
         return 0 if tab is None else tab.total
 
+    def _add_up(self, account: AccountCore) -> int:
+        """Return what is charged for all entries to an account, having added it up."""
+        with self._lock:
+            tab = self._tab
+            if tab is None or tab.account is not account:
+                return 0
+            entries = list(self._order.values())
+            tab.total = sum([entry[BYTES] for entry in entries if len(entry) == LENGTH and entry[SLOT] not in tab.idle])
+            return tab.total
+
     def _unmeasured(self) -> list[tuple[int, K, V]]:
         """Return `(handle, key, value)` of the entries that nothing is charged for yet."""
         with self._lock:
-            tab = self._tab
-            charges = {} if tab is None else tab.charges
-            slots = [slot for slot in [*charges] if not charges.get(slot, (0, 0, 1))[2]]
-            entries = [entry for slot in slots if (entry := self._order.get(slot)) is not None]
+            entries = [] if self._tab is None else [entry for entry in list(self._order.values()) if not is_measured(entry)]
             return [(entry[SLOT], entry[KEY], self._value_of(entry)) for entry in entries if self._is_there(entry)]
 
     def _record(self, handle: int, nbytes: int, cost: float) -> None:
         """Charge an entry that nothing has been charged for with what was measured."""
         with self._lock:
             tab = self._tab
-            if tab is not None and handle in tab.charges and not tab.charges[handle][2]:
-                del tab.charges[handle]  # which was of nothing
-                self._charge(self._order[handle], (nbytes, cost))
+            entry = self._order.get(handle)
+            if tab is not None and entry is not None and not is_measured(entry):
+                self._charge(entry, (nbytes, cost))
 
     def _charge(self, entry: Entry, measured: tuple[int, float] | None) -> None:
         """Charge an entry that was stored, with the lock held; None: it has not been measured."""
         tab = self._tab
         if tab is not None:
-            slot = entry[SLOT]
-            tab.owe(slot, measured, counts=self._is_counted(entry))
-            if slot not in self._order:  # removed by what the collector called
-                tab.forgive(slot)
+            tab.owe(entry, measured, counts=self._is_counted(entry))
+            if entry[SLOT] not in self._order:  # removed by what the collector called
+                tab.forgive(entry)
 
     def _set_charged(self, tab: Tab, key: K, value: V, now: Any, deadline: Any) -> bool:
         """Store a value; `_set`, written out for the most frequent case. False: it is another, and nothing has been done.
@@ -128,7 +137,6 @@ class Accounted(Tables[K, V]):
             return False
         account = tab.account
         nbytes = tab.own + getsizeof(key) + getsizeof(value)
-        charge = (nbytes, account.clock, 1, cost)  # made here: where something is made the collector may call anything
         entry = replaced = victim = None
         change = 0
         lock = self._lock
@@ -138,27 +146,27 @@ class Accounted(Tables[K, V]):
                 self._replay()
             index = self._index
             order = self._order
-            charges = tab.charges
             if self._tab is not tab or self._loading or self._maxsize < 1 or (deadline is not None and self._is_due(now, deadline)):
                 pass  # another case
             elif key in index:
                 entry = index.get(key)
-                slot = 0 if entry is None else entry[1]
-                if slot in charges:
-                    charge = (nbytes, charge[1], charges[slot][2] + 1, cost)
-                if entry is not None and slot in charges and slot in self._order:
-                    replaced = (entry[0],)
+                if entry is not None:
+                    replaced = (entry[0],)  # made here: where something is made the collector may call anything
+                if entry is not None and len(entry) == LENGTH and entry[1] in self._order and self._tab is tab:
                     entry[0] = value
                     entry[4] = deadline
-                    change = nbytes - charges[slot][0]
-                    charges[slot] = charge
+                    change = nbytes - entry[6]
+                    entry[6] = nbytes
+                    entry[7] = account.clock
+                    entry[8] += 1
+                    entry[9] = cost
                     tab.total += change
-                    order.move_to_end(slot)
+                    order.move_to_end(entry[1])
                 else:  # removed by what the comparison called
                     entry = None
             else:
                 self._serial = slot = self._serial + 1
-                order[slot] = entry = [value, slot, key, 1, deadline]
+                order[slot] = entry = [value, slot, key, 1, deadline, None, 0, account.clock, 0, cost]
                 try:
                     known = index.setdefault(key, entry)
                 except BaseException:
@@ -168,7 +176,8 @@ class Accounted(Tables[K, V]):
                     self._withdraw(entry)
                     entry = None
                 else:
-                    charges[slot] = charge
+                    entry[6] = nbytes
+                    entry[8] = 1
                     tab.total += nbytes
                     change = nbytes
                     if len(order) > self._maxsize:
@@ -213,11 +222,10 @@ class Accounted(Tables[K, V]):
             taken = self._index.pop(entry[KEY], None)
         except Exception:  # noqa: BLE001 - as in `__setitem__`
             taken = None
-        charges = tab.charges
-        if taken is entry and slot in self._order and slot in charges:
+        if taken is entry and len(entry) == LENGTH and slot in self._order and self._tab is tab:
             del self._order[slot]
-            number = charges[slot][0]
-            del charges[slot]
+            number = entry[6]
+            entry[6] = 0
             tab.total -= number
             if slot in self._due:
                 del self._due[slot]
@@ -249,10 +257,10 @@ class Accounted(Tables[K, V]):
             if tab is None or tab.total <= floor:
                 return None
 
-            def may_go(slot: int, charge: Charge) -> bool:
-                return slot not in tab.idle and tab.total - charge[0] >= floor and not (spare and not self._frees(self._order[slot]))
+            def may_go(entry: Entry) -> bool:
+                return entry[SLOT] not in tab.idle and tab.total - entry[BYTES] >= floor and not (spare and not self._frees(entry))
 
-            return tab.offer(self._ends()[:samples], self._serial, samples, weight, may_go)
+            return tab.offer(self._order, self._ends()[:samples], samples, weight, may_go, newest=self._serial)
 
     def _give_up(self, handle: int, cause: RemovalCause, floor: int) -> int:
         """Give up an entry that was offered, unless that would leave less than `floor`.
@@ -271,9 +279,9 @@ class Accounted(Tables[K, V]):
         """Do what `_give_up` says, with the lock held."""
         tab = self._tab
         entry = self._order.get(handle)
-        if tab is None or entry is None or handle not in tab.charges or handle in tab.idle:
+        if tab is None or entry is None or len(entry) < LENGTH or handle in tab.idle:
             return -1
-        number = tab.charges[handle][0]
+        number = entry[BYTES]
         if tab.total - number < floor:
             return -1
         freed = number if self._frees(entry) else 0
@@ -289,28 +297,19 @@ class Accounted(Tables[K, V]):
         return [id(entry[0]) >> bits for entry in entries if entry[1] not in idle]
 
     def _give_up_regions(self, regions: list[int], bits: int, cause: RemovalCause, floor: int, most: int) -> tuple[int, int]:
-        """Give up all entries whose values lie in some regions, but what others use, and no more than `most` bytes nor below `floor`.
+        """Give up all entries whose values lie in some regions, but what others use and nothing below `floor`.
 
-        Return how many went and what was charged for them.
+        The regions are emptied one after the other, each as a whole, until `most` bytes have gone. Return how many went and what was charged for them.
         """
-        wanted = set(regions)
         busy = self._lock._is_owned()  # type: ignore[attr-defined] # by this thread, in the middle of something
-        with self._lock:
-            self._replay()
-            entries = list(self._index.values())  # the order has all of them too, but takes twenty times as long
-        handles = [entry[1] for entry in entries if id(entry[0]) >> bits in wanted]
-        del entries
+        handles = self._choose_regions(regions, bits, most)
         count = nbytes = 0
         for start in range(0, len(handles), BATCH):
-            if nbytes >= most:
-                break
             gone: Gone = []
             try:
                 with self._lock:
                     self._replay()
                     for handle in handles[start : start + BATCH]:
-                        if nbytes >= most:
-                            break
                         entry = self._order.get(handle)
                         if entry is not None and self._frees(entry):
                             freed = self._part_with_one(handle, gone, cause, floor)
@@ -324,20 +323,40 @@ class Accounted(Tables[K, V]):
             self._compact()
         return count, nbytes
 
+    def _choose_regions(self, regions: list[int], bits: int, most: int) -> list[int]:
+        """Return the slots of the entries in the first of these regions, in as many as it takes to hold `most` bytes."""
+        there: dict[int, list[Entry]] = {region: [] for region in regions}
+        with self._lock:
+            self._replay()
+            entries = (
+                [] if self._tab is None else list(self._index.values())
+            )  # the order has all of them too, but takes twenty times as long
+        for entry in entries:
+            found = there.get(id(entry[VALUE]) >> bits)
+            if found is not None:
+                found.append(entry)
+        chosen: list[int] = []
+        nbytes = 0
+        for found in there.values():
+            if nbytes >= most:
+                break
+            chosen += [entry[SLOT] for entry in found]
+            nbytes += sum([entry[BYTES] for entry in found if len(entry) == LENGTH])
+        return chosen
+
     def _compact(self) -> None:
         """Make the tables anew if they are much too large for what they hold, for no table becomes smaller by itself."""
         with self._lock:
             self._replay()
             tab, index = self._tab, self._index
-            if tab is None or getsizeof(tab.charges) < max(len(tab.charges) * HOLLOW, SMALL):
+            if tab is None or getsizeof(index) < max(len(index) * HOLLOW, SMALL):
                 return
             serial, dropped, total = self._serial, self._dropped, tab.total
-            fresh, order, charges = dict(index), OrderedDict(self._order), dict(tab.charges)
+            fresh, order = dict(index), OrderedDict(self._order)
             # No calls from here on: what the collector runs might change the cache, as it might have done until now.
             if self._serial == serial and self._dropped == dropped and tab.total == total and self._tab is tab and self._index is index:
                 self._index = fresh
                 self._order = order
-                tab.charges = charges
 
     def _reclaimable(self) -> int:
         """Return the bytes that letting go of everything would free."""

@@ -22,7 +22,7 @@ from weakref import ref
 
 from safemem._compat import K, T, V
 from safemem.core._causes import RemovalCause
-from safemem.core._tables import DEADLINE, EXPIRED, KEY, REPLACED, SIZE, SLOT, VALUE, WEIGHT, Entry
+from safemem.core._tables import DEADLINE, EXPIRED, KEY, REF, REPLACED, SIZE, SLOT, VALUE, WEIGHT, Entry
 from safemem.core._timed import TTLCore, is_never
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from safemem.core._clock import Clock
     from safemem.core._tables import Gone
 
-__all__ = ["COLLECTED", "REF", "WEAK", "MortalTables", "Reference", "bounded", "is_ours_alone", "is_weakable", "object_of"]
+__all__ = ["COLLECTED", "WEAK", "MortalTables", "Reference", "bounded", "is_ours_alone", "is_weakable", "object_of"]
 
-REF: Final = 5
 COLLECTED: Final = RemovalCause.COLLECTED
 
 
@@ -169,7 +168,7 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
                 if slot in self._due:
                     del self._due[slot]
                 if self._tab is not None:
-                    self._tab.forgive(slot)
+                    self._tab.forgive(entry)
                 gone.append((entry[2], None, COLLECTED))
             elif (taken := self._remove_odd(entry, taken)) is not None:
                 self._hand_over(taken, COLLECTED, gone)
@@ -207,6 +206,8 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
 
     def _place(self, key: K, value: V, weight: float, deadline: Any, gone: Gone) -> Entry:
         fresh: Entry = [value, 0, key, weight, deadline, None]
+        if self._tab is not None:  # with room for what is charged
+            fresh = [value, 0, key, weight, deadline, None, 0, 0.0, 0, 0.0]
         if weight > self._maxsize and is_weakable(value):
             fresh[REF] = Reference(value, self._note)
             fresh[VALUE] = WEAK
@@ -283,7 +284,7 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
         if slot in self._due:
             del self._due[slot]
         if self._tab is not None:
-            self._tab.forgive(slot)
+            self._tab.forgive(entry)
 
     def _take(self, key: Any, gone: Gone, cause: RemovalCause) -> Entry | None:
         taken = self._index.pop(key, None)
@@ -334,7 +335,7 @@ class MortalTables(TTLCore[K, V, T], Generic[K, V, T]):
         del self._strong[slot]
         self._size = self._size - entry[WEIGHT] if self._strong else 0
         if self._tab is not None:
-            self._tab.recount(slot, counts=False)
+            self._tab.recount(entry, counts=False)
         return True
 
     def _clear_tables(self, index: dict[K, Entry], order: OrderedDict[int, Entry], loading: dict[Any, list[int]]) -> None:

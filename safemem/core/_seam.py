@@ -136,7 +136,7 @@ class Seam(Cache[K, V]):
             ...
 
         def _give_up_regions(self, regions: list[int], bits: int, cause: RemovalCause, floor: int, most: int, /) -> tuple[int, int]:
-            """Give up all entries whose values lie in some regions; return how many went and what was charged for them."""
+            """Give up all entries whose values lie in the first of these regions, until `most` bytes have gone; return how many went and what was charged."""
             ...
 
         def _reclaimable(self) -> int:

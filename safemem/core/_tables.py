@@ -3,7 +3,8 @@
 The structure, and the three rules that keep it whole:
 
 * `_index` maps a key to its entry, `_order` maps the entry's slot (a serial number, never used twice) to the same entry, coldest first.
-  All state of an entry is in the entry, a list `[value, slot, key, weight, deadline]`: replacing a value touches no table at all.
+  All state of an entry is in the entry, a list `[value, slot, key, weight, deadline]`: replacing a value touches no table at all. If it is
+  charged to a memory budget, that follows: `[..., reference, bytes, since, uses, cost]`, see _account; the reference is a weak cache's.
   `_order` is an OrderedDict over integers of our own. Over the users' keys it would be unsafe: their `__eq__` could re-enter it.
 * A hit takes no lock. It appends the slot to `_log`, and whoever holds the lock next replays the log; after so many hits that `_quota` is
   used up, a hit does. That is cheaper than taking the lock at every hit, and the order is exact whenever it is looked at.
@@ -25,6 +26,7 @@ from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
 from safemem._compat import K, V
+from safemem.core._account import BYTES, LENGTH
 from safemem.core._causes import RemovalCause
 from safemem.core._locks import new_lock
 
@@ -43,6 +45,7 @@ __all__ = [
     "EXPLICIT",
     "KEY",
     "LOG_LIMIT",
+    "REF",
     "REPLACED",
     "SIZE",
     "SLOT",
@@ -58,6 +61,7 @@ SLOT: Final = 1
 KEY: Final = 2
 WEIGHT: Final = 3
 DEADLINE: Final = 4
+REF: Final = 5
 
 SIZE: Final = RemovalCause.SIZE
 EXPIRED: Final = RemovalCause.EXPIRED
@@ -243,7 +247,10 @@ class Tables(_Base[K, V]):
             if order is not self._order:  # cleared by what hashing or comparing the key called
                 continue
             self._serial = slot = self._serial + 1
-            entry = [value, slot, key, weight, deadline]
+            if self._tab is None:
+                entry = [value, slot, key, weight, deadline]
+            else:  # with room for what is charged
+                entry = [value, slot, key, weight, deadline, None, 0, 0.0, 0, 0.0]
             order[slot] = entry
             self._size += weight
             try:
@@ -303,7 +310,7 @@ class Tables(_Base[K, V]):
         if slot in self._due:
             del self._due[slot]
         if self._tab is not None:
-            self._tab.forgive(slot)
+            self._tab.forgive(entry)
 
     def _trim(self, gone: Gone) -> None:
         """Evict until the bound holds."""
@@ -416,9 +423,9 @@ class Tables(_Base[K, V]):
     def _tab_is_whole(self, counted: dict[int, Entry]) -> bool:
         tab = self._tab
         return tab is None or (
-            set(tab.charges) == set(self._order)
+            all(len(entry) == LENGTH for entry in self._order.values())
             and tab.idle == set(self._order) - set(counted)
-            and tab.total == sum(charge[0] for slot, charge in tab.charges.items() if slot in counted)
+            and tab.total == sum(entry[BYTES] for entry in counted.values())
         )
 
     def _check(self) -> None:

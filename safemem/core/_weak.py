@@ -10,8 +10,9 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Generic, overload
 
 from safemem._compat import D, K, T, V
-from safemem.core._mortal import COLLECTED, REF, WEAK, MortalTables, Reference, bounded, is_ours_alone, is_weakable, object_of
-from safemem.core._tables import DEADLINE, EXPIRED, EXPLICIT, KEY, LOG_LIMIT, REPLACED, SLOT, VALUE, WEIGHT, Entry
+from safemem.core._account import BYTES, LENGTH
+from safemem.core._mortal import COLLECTED, WEAK, MortalTables, Reference, bounded, is_ours_alone, is_weakable, object_of
+from safemem.core._tables import DEADLINE, EXPIRED, EXPLICIT, KEY, LOG_LIMIT, REF, REPLACED, SLOT, VALUE, WEIGHT, Entry
 from safemem.core._timed import is_never, life_until
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
                         self._strong[slot] = entry
                         self._size += entry[WEIGHT]
                         if self._tab is not None:
-                            self._tab.recount(slot, counts=True)
+                            self._tab.recount(entry, counts=True)
                 self._trim(gone)
         finally:
             self._tell(gone)
@@ -404,7 +405,7 @@ class WeakCore(MortalTables[K, V, T], Generic[K, V, T]):
             tab = self._tab
             if tab is None:
                 return 0
-            return sum(tab.charges[slot][0] for slot, entry in list(self._strong.items()) if slot in tab.charges and is_ours_alone(entry))
+            return sum(entry[BYTES] for entry in list(self._strong.values()) if len(entry) == LENGTH and is_ours_alone(entry))
 
     # -- copies --------------------------------------------------------------------------------------------------------------------
 

@@ -50,18 +50,24 @@ core_cold_regions(PyObject *op, PyObject *const *args, Py_ssize_t count)
 
 /* Regions in a table without order: 0 is a free place, and no region of anything. */
 typedef struct {
-    unsigned long long *places;
+    unsigned long long region;
+    long long bytes; /* that are charged for what lies there */
+    int chosen;
+} Region;
+
+typedef struct {
+    Region *places;
     size_t mask;
 } Regions;
 
-static inline size_t
+static inline Region *
 region_place(const Regions *regions, unsigned long long region)
 {
     size_t place = (size_t)((region * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & regions->mask;
-    while (regions->places[place] != 0 && regions->places[place] != region) {
+    while (regions->places[place].region != 0 && regions->places[place].region != region) {
         place = (place + 1) & regions->mask;
     }
-    return place;
+    return &regions->places[place];
 }
 
 static int
@@ -72,14 +78,14 @@ regions_make(Regions *regions, PyObject *list)
         size *= 2;
     }
     regions->mask = size - 1;
-    regions->places = PyMem_Calloc(size, sizeof(unsigned long long));
+    regions->places = PyMem_Calloc(size, sizeof(Region));
     if (regions->places == NULL) {
         PyErr_NoMemory();
         return -1;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
         unsigned long long region = PyLong_AsUnsignedLongLong(PyList_GET_ITEM(list, i));
-        regions->places[region_place(regions, region)] = region;
+        region_place(regions, region)->region = region;
     }
     if (PyErr_Occurred()) {
         PyMem_Free(regions->places);
@@ -88,8 +94,24 @@ regions_make(Regions *regions, PyObject *list)
     return 0;
 }
 
-/* Give up all entries whose values lie in some regions, but what others use, and no more than `most` bytes nor below `floor`.
-   Returns how many went and what was charged for them. */
+/* Choose the first of the regions, as many as it takes to hold `most` bytes: one that is emptied in part gives nothing back. */
+static void
+regions_choose(Regions *regions, PyObject *list, Core *self, long bits, long long most)
+{
+    for (uint32_t number = 1; number <= self->used; number++) {
+        if (self->entries[number].key != NULL && !self->entries[number].weak) {
+            region_place(regions, region_of(self, number, bits))->bytes += self->charges[number].bytes;
+        }
+    }
+    for (Py_ssize_t i = 0; most > 0 && i < PyList_GET_SIZE(list); i++) {
+        Region *place = region_place(regions, PyLong_AsUnsignedLongLong(PyList_GET_ITEM(list, i)));
+        most -= place->chosen ? 0 : place->bytes;
+        place->chosen = 1;
+    }
+}
+
+/* Give up all entries whose values lie in some regions, but what others use and nothing below `floor`. The regions are emptied one after the other,
+   each as a whole, until `most` bytes have gone. Returns how many went and what was charged for them. */
 static PyObject *
 core_give_up_regions(PyObject *op, PyObject *const *args, Py_ssize_t count)
 {
@@ -108,9 +130,11 @@ core_give_up_regions(PyObject *op, PyObject *const *args, Py_ssize_t count)
     gone_init(&gone);
     int result = 0;
     Py_BEGIN_CRITICAL_SECTION(self);
-    for (uint32_t number = 1; result == 0 && bytes < most && self->accounted && number <= self->used; number++) {
-        unsigned long long region = region_of(self, number, bits);
-        if (self->entries[number].key == NULL || self->entries[number].weak || regions.places[region_place(&regions, region)] != region) {
+    if (self->accounted) {
+        regions_choose(&regions, args[0], self, bits, most);
+    }
+    for (uint32_t number = 1; result == 0 && self->accounted && number <= self->used; number++) {
+        if (self->entries[number].key == NULL || self->entries[number].weak || !region_place(&regions, region_of(self, number, bits))->chosen) {
             continue;
         }
         int64_t charge = self->charges[number].bytes;

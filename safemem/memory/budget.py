@@ -192,6 +192,8 @@ class MemoryBudget:
             words = f"{readings.level:.0%} of {in_words(readings.limit or 0)} in use ({readings.source})"
         level = readings.level or 0.0
         state: Literal["none", "soft", "hard"] = "none" if level < control.low else "soft" if level <= control.high else "hard"
+        if readings.unknown is not None:
+            words += f"; nothing tells how much is in use of {readings.unknown}, so the caches grow no larger than they might before"
         if control.frozen:
             words += "; letting go did not help, so the caches stay as large as they are"
         return Pressure(state, words, readings)

@@ -9,6 +9,7 @@ So the rules are about how much to let go of:
   stays, unless it rises; above `CRITICAL` give as much again, once.
 * Between `low` and `high`, hold: what comes in takes the place of what is there.
 * Below `low`, grow: at once by what is free if memory was never short, else by half of it in a second.
+* Where nothing tells how much is in use, only the accounted bytes are bounded; if it was told before, they do not grow beyond what they might then.
 """
 
 from __future__ import annotations
@@ -42,7 +43,21 @@ class Control:
         room: how many bytes more may be in use before there is something to do, as of the last look; None if nothing tells.
     """
 
-    __slots__ = ("_given", "_grown_at", "_was_short", "bound", "freezes", "frozen", "high", "level", "limit", "low", "room", "short")
+    __slots__ = (
+        "_given",
+        "_grown_at",
+        "_told",
+        "_was_short",
+        "bound",
+        "freezes",
+        "frozen",
+        "high",
+        "level",
+        "limit",
+        "low",
+        "room",
+        "short",
+    )
 
     def __init__(self, limit: int, low: float, high: float, now: float) -> None:
         self.limit = limit
@@ -55,6 +70,7 @@ class Control:
         self.freezes = 0
         self.room: int | None = None
         self._was_short = False
+        self._told = False
         self._given = 0
         self._grown_at = now
 
@@ -68,17 +84,20 @@ class Control:
         passed, self._grown_at = max(now - self._grown_at, 0.0), now
         self.level = level or 0.0
         self.room = None if used is None or limit is None else int(self.high * limit) - used
-        if level is None or used is None or limit is None:  # no signal: only the accounted bytes are bounded
-            self.bound = self.limit
-        elif level > self.high:
+        if level is not None and used is not None and limit is not None and level > self.high:
             return self._shrink(level, used, limit, accounted)
+        self.short = self.frozen = False
+        self._given = 0
+        told = level is not None and readings.unknown is None
+        if self._told and not told:
+            self.bound = min(self.bound, self.limit)
+        elif level is None or used is None or limit is None:
+            self.bound = self.limit
+        elif level >= self.low:
+            self.bound = min(self.bound, max(accounted, 0), self.limit)
         else:
-            self.short = self.frozen = False
-            self._given = 0
-            if level >= self.low:
-                self.bound = min(self.bound, max(accounted, 0), self.limit)
-            else:
-                self._grow(int(self.low * limit) - used, accounted, passed)
+            self._grow(int(self.low * limit) - used, accounted, passed)
+        self._told = self._told or told
         return max(accounted - self.bound, 0)
 
     def came_back(self, nbytes: int) -> None:
@@ -95,12 +114,12 @@ class Control:
             self.freezes += not self.frozen
             self.frozen = True
             self.room = int(CRITICAL * limit) - used
-            self.bound = min(self.bound, accounted)
+            self.bound = min(self.bound, accounted, self.limit)
             return max(accounted - self.bound, 0)
         self.frozen = False
         step = min(owed, max(int(STEP * accounted), LEAST_STEP), accounted)
         self._given += step
-        self.bound = min(self.bound, accounted - step)
+        self.bound = min(self.bound, accounted - step, self.limit)
         return accounted - self.bound
 
     def _grow(self, free: int, accounted: int, passed: float) -> None:

@@ -212,6 +212,10 @@ class Ledger(AccountCore):
                 self._list = found = list(self._members.values())
         return found
 
+    def caches(self) -> list[Any]:
+        """Return the caches of all members; the pure core asks."""
+        return [cache for member in list(self._members.values()) if (cache := member.ref()) is not None]
+
     # -- reacting -------------------------------------------------------------------------------------------------------------------
 
     def react(self) -> None:

@@ -29,14 +29,16 @@ class Limit:
         bytes: the bound, as it was when it was found.
         source: in words, what sets it.
         kind: "cgroup", "machine" or "rlimit".
+        path: the file of a control group that says so, else "".
     """
 
-    __slots__ = ("_used", "bytes", "kind", "source")
+    __slots__ = ("_used", "bytes", "kind", "path", "source")
 
-    def __init__(self, size: int, source: str, kind: str, used: Callable[[], int | None]) -> None:
+    def __init__(self, size: int, source: str, kind: str, used: Callable[[], int | None], path: str = "") -> None:
         self.bytes = size
         self.source = source
         self.kind = kind
+        self.path = path
         self._used = used
 
     @property
@@ -165,23 +167,26 @@ def _of_group_v2(folder: str, name: str) -> Iterator[Limit]:
         return max(total - _droppable(stat.read(), b"", b"anon "), 0)
 
     for file in ("memory.max", "memory.high"):  # beyond memory.high a process is slowed down until it all but stands still
-        size = KernelFile(f"{folder}/{file}").number()
+        path = f"{folder}/{file}"
+        size = KernelFile(path).number()
         if size is not None and size < _NO_LIMIT:
-            yield Limit(size, f"{file} of control group {name} (cgroup v2)", "cgroup", used)
+            yield Limit(size, f"{file} of control group {name} (cgroup v2)", "cgroup", used, path)
 
 
 def _of_group_v1(folder: str, name: str) -> Iterator[Limit]:
-    size = KernelFile(f"{folder}/memory.limit_in_bytes").number()
+    path = f"{folder}/memory.limit_in_bytes"
+    size = KernelFile(path).number()
     if size is not None and size < _NO_LIMIT:
-        yield Limit(size, f"memory.limit_in_bytes of control group {name} (cgroup v1)", "cgroup", _usage_v1(folder))
+        yield Limit(size, f"memory.limit_in_bytes of control group {name} (cgroup v1)", "cgroup", _usage_v1(folder), path)
 
 
 def _above_group_v1(folder: str, name: str) -> Iterator[Limit]:
     """Look for what a group sets that is out of sight above the topmost one: that tells of it, but not of its usage."""
-    size = number_after(b"hierarchical_memory_limit ", read_bytes(f"{folder}/memory.stat"))
+    path = f"{folder}/memory.stat"
+    size = number_after(b"hierarchical_memory_limit ", read_bytes(path))
     own = KernelFile(f"{folder}/memory.limit_in_bytes").number()
     if size is not None and size < min(own or _NO_LIMIT, _NO_LIMIT):
-        yield Limit(size, f"a group above control group {name} (cgroup v1)", "cgroup", _usage_v1(folder))
+        yield Limit(size, f"a group above control group {name} (cgroup v1)", "cgroup", _usage_v1(folder), path)
 
 
 def _usage_v1(folder: str) -> Callable[[], int | None]:

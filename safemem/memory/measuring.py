@@ -19,7 +19,7 @@ __all__ = ["LARGEST", "Measure", "key_bytes", "own_bytes"]
 LARGEST: Final = 1 << 62
 
 # What a place in a table takes beside its key and its value: measured, see the tests.
-_PLACE: Final = 68 if NATIVE else 440
+_PLACE: Final = 68 if NATIVE else 360
 _DEADLINE: Final = 16 if NATIVE else 130
 _WEIGHT: Final = 8 if NATIVE else 0
 

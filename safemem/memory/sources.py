@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from safemem.memory.amounts import bytes_of, fraction_of, in_words
 from safemem.memory.limits import find_limits
-from safemem.memory.pressure import Readings, Signals
+from safemem.memory.pressure import Readings, Signals, carry_over
 
 if TYPE_CHECKING:
     from safemem.memory.limits import Limit
@@ -94,15 +94,22 @@ class Share:
         self._fraction = fraction
         self._reserve = reserve
         self.watches = True
-        self.look_again()
+        self._signals = Signals()
+        self._set_limit()
         if self.limit <= 0 < reserve:
             msg = f"reserve must be less than what this process may use ({self._words}), got {reserve!r}"
             raise ValueError(msg)
 
     def look_again(self) -> None:
         """See `Source`."""
-        self._signals = Signals()
-        limits = find_limits() if self._reserve else self._signals.limits  # which have no resource limits among them
+        before, self._signals = self._signals, Signals()
+        carry_over(before, self._signals)
+        self._set_limit()
+
+    def _set_limit(self) -> None:
+        limits = list(self._signals.limits)  # which have no resource limits among them
+        if self._reserve:
+            limits += [limit for limit in find_limits() if limit.kind == "rlimit"]
         lowest: Limit | None = min(limits, key=_size, default=None)
         size, self._words = _guess() if lowest is None else (lowest.bytes, lowest.source)
         self.limit = max(int(size * self._fraction) - self._reserve, 0)

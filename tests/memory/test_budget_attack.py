@@ -194,6 +194,29 @@ def test_a_child_forked_while_others_store():
     assert budget.used == cache._charged
 
 
+@forks
+def test_a_child_forked_in_the_middle_of_a_charge():
+    """What another thread had stored and was about to charge for is charged for in the child, where that thread does not go on."""
+    budget = MemoryBudget(10**9)
+    cache = LRUCache(10, budget=budget)
+    cache["a"] = bytes(100)
+    before = budget.used
+    thread = threading.Thread(target=cache.__setitem__, args=("b", bytes(100)))
+
+    def child():
+        assert budget.used == cache._charged > before
+        del cache["a"]
+        cache.clear()
+        assert budget.used == 0
+
+    with getattr(budget._ledger, "_lock", threading.Lock()):  # the compiled core has none: it charges in one step
+        thread.start()
+        until(lambda: cache._charged > before)
+        assert in_child(child) == 0
+    thread.join(20)
+    assert budget.used == cache._charged > before
+
+
 # -- what bites back ------------------------------------------------------------------------------------------------------------------
 
 

@@ -190,14 +190,35 @@ def test_what_lies_together_goes_and_the_rest_is_as_it_was(cls):
     assert len(cache) == 0
 
 
-def test_most_and_floor_hold_for_what_lies_together():
-    """No more goes than is asked for, and what may stay stays."""
+def test_regions_are_emptied_as_a_whole_until_enough_has_gone():
+    """The first regions lose everything, as many as it takes, and the others nothing: a page goes back only when nothing is left in it."""
+    budget = MemoryBudget(10**12)
+    cache = budget.attach(LRUCache(10**6))
+    dice = random.Random(2)
+    for number in dice.sample(range(5_000), 5_000):  # entries that lie side by side are not stored one after the other
+        cache[number] = bytes(dice.randrange(600, 1000))
+    for number in range(0, 5_000, 3):
+        cache[number] = bytes(dice.randrange(600, 1000))
+    regions = [*dict.fromkeys(cache._cold_regions(5_000, 16))]
+    before = {region: 0 for region in regions}
+    for key, value in cache.items():
+        before[id(value) >> 16] += own_bytes(cache) + sys.getsizeof(key) + sys.getsizeof(value)
+    del value
+    count, nbytes = cache._give_up_regions([regions[0], *regions], 16, RemovalCause.PRESSURE, 0, 300_000)
+    emptied = regions[: next(number for number in range(5_000) if sum(before[region] for region in regions[:number]) >= 300_000)]
+    assert nbytes == sum(before[region] for region in emptied)
+    assert count == 5_000 - len(cache)
+    assert {*regions} - {id(value) >> 16 for value in cache.values()} == {*emptied}
+    assert sum(before.values()) - nbytes == budget.used == bytes_of(cache)
+
+
+def test_floor_holds_for_what_lies_together():
+    """What may stay stays, whatever lies beside it; and nothing is to go if nothing is asked for."""
     budget = MemoryBudget(10**12)
     cache = budget.attach(LRUCache(10**6), min_bytes=1_000_000)
     for number in range(5_000):
         cache[number] = bytes(500)
     regions = cache._cold_regions(5_000, 16)
-    _count, nbytes = cache._give_up_regions(regions, 16, RemovalCause.PRESSURE, 1_000_000, 100_000)
-    assert 100_000 <= nbytes < 102_000
+    assert cache._give_up_regions(regions, 16, RemovalCause.PRESSURE, 1_000_000, 0) == (0, 0)
     cache._give_up_regions(regions, 16, RemovalCause.PRESSURE, 1_000_000, 10**9)
     assert 1_000_000 <= budget.used < 1_002_000

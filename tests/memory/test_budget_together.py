@@ -25,6 +25,7 @@ class World:
         self.other = 20 * MB
         self.cache = None
         self.asked = []
+        self.membership = b""
         self.limits = [Limit(100 * MB, "a limit of the tests", "cgroup", lambda: 0)]
 
     def read(self):
@@ -106,7 +107,7 @@ def test_a_store_waits_for_the_thread_that_lets_go(world):
 
     def store(key):
         start = time.monotonic()
-        cache[key] = bytes(1_000)
+        cache[key] = bytes(200_000)  # more than what goes beyond what is asked for, with what lies in the last region
         waited.append(time.monotonic() - start)
 
     budget.start()

@@ -23,6 +23,7 @@ class World:
     def __init__(self, other):
         self.other = other
         self.cache = None
+        self.membership = b""
         self.limits = [Limit(100 * MB, "a limit of the tests", "cgroup", lambda: self.used)]
 
     @property
@@ -154,6 +155,7 @@ def test_no_signal_on_this_system(monkeypatch):
 
     class Silence:
         limits = ()
+        membership = b""
 
         def read(self):
             return Readings()

@@ -194,7 +194,7 @@ def test_windows():
     info, trimmed, readings = json.loads(done.stdout)
     assert info[:6] == [100, None, 90, None, 200, None]
     assert (info[7], trimmed) == (16 << 30, 0)
-    assert readings == [10 / 16, 10 << 30, 16 << 30, "the memory of the machine", None, None]
+    assert readings == [10 / 16, 10 << 30, 16 << 30, "the memory of the machine", None, None, None]
 
 
 MACOS = """
