@@ -173,7 +173,9 @@ class Audit:
             evidence.close()
 
     def _objects(self) -> list[Any]:
-        return [*gc.get_objects(), *self._aside]
+        objects = gc.get_objects()
+        objects += self._aside  # a list made of both would be among the objects, and hold itself
+        return objects
 
     def __enter__(self) -> Self:
         self.start()
