@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from safemem._graph import attributes_of, class_of, mro_of, type_name
 from safemem.leaks.benign import is_bounded, is_mirror, is_of_tool, is_weak_table
+from safemem.leaks.fills import is_filled_once, is_import
 from safemem.leaks.fixes import KIND_OF, fix_for
 from safemem.leaks.heap import referents_of
 from safemem.leaks.names import describe, edges_along
@@ -90,7 +91,7 @@ def _what(found: Finding, suspect: Suspect | None, calls: int) -> str:
     most = ", ".join(name for name, _ in names.most_common(3))
     number = _more(found, suspect) if suspect is not None else 0
     more = f"{number} more" if number > 0 else "more"
-    return f"{thing}, {more} after {calls} calls{f': {most}' if most else ''}"
+    return f"{thing}, {more} {f'after {calls} calls' if calls > 1 else 'than at the start'}{f': {most}' if most else ''}"
 
 
 def _more(found: Finding, suspect: Suspect) -> int:
@@ -146,10 +147,14 @@ def benign_among(pairs: list[tuple[Suspect, Any]], own: object, *roots: Root, so
     return found
 
 
-def findings_of_audit(pairs: list[tuple[Suspect, Any]], evidence: Evidence, own: object) -> list[Leak]:
-    """Return what leaks of containers that were growing without rounds; `own`: the audit itself."""
+def findings_of_audit(pairs: list[tuple[Suspect, Any]], evidence: Evidence, own: object, *, whole: bool) -> list[Leak]:
+    """Return what leaks of containers that were growing without rounds; `own`: the audit itself; `whole`: whether a whole program was run."""
     findings = Findings(1, evidence)
     ways = ways_to([obj for _, obj in pairs], avoid=[pairs, *pairs, evidence.new], audit=[findings, own])
+    ways = [
+        None if way is None or is_import(obj) or (whole and is_filled_once(way, obj)) else way
+        for (_, obj), way in zip(pairs, ways, strict=True)
+    ]
     _add_containers(findings, pairs, ways)
     return [leak for leak, _ in findings.sure] or findings.weak
 

@@ -91,6 +91,13 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
             " safemem.WeakRegistry, or bound the table (safemem.LRUCache(maxsize=...))"
         ),
     ),
+    "callbacks of a future": (
+        "listener",
+        (
+            "a future that lasts keeps every callback until it is done: take it out when it is not needed any more (future.remove_done_callback), cancel"
+            " the task that waits for it, or hold its object weakly (safemem.weak_callback)"
+        ),
+    ),
     "mock": (
         "growth",
         "a mock notes every call: mock.reset_mock() when they have been looked at, a new mock for each test, or a plain function that notes nothing",

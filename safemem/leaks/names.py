@@ -152,6 +152,8 @@ def step(nodes: list[Any], place: int) -> tuple[str, int]:
             if label == ".__dict__" and class_of(other) is dict and len(rest) > 1:
                 return _attribute(other, rest[1]), 2
             return label, 1
+    if type_name(obj) in {"Future", "Task"} and class_of(rest[0]) is list:
+        return " callbacks", 1
     return f" {_INSIDE.get(type_name(obj), 'inside')}", 1
 
 

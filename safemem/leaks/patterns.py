@@ -114,6 +114,8 @@ def _of_owner(found: Finding, labels: list[str]) -> str | None:
     """Judge by what the standard library is known to keep."""
     if any(module_of(node) == "unittest.mock" for node in found.way.nodes):
         return "mock"
+    if len(found.way.nodes) > 1 and class_of(found.grows) is list and not _FUTURES.isdisjoint(class_names(found.way.nodes[-2])):
+        return "callbacks of a future"
     if labels[-1:] in (["._exit_callbacks"], ["._cleanups"]):
         return "cleanups"
     if _is_registry_of_classes(found):
@@ -127,6 +129,7 @@ def _of_owner(found: Finding, labels: list[str]) -> str | None:
     return _TABLES.get(f"{module}{labels[0]}", "hooks of the library" if hooks else "table of the library")
 
 
+_FUTURES: Final = {"_asyncio.Future", "_asyncio.Task", "asyncio.futures.Future", "asyncio.tasks.Task", "concurrent.futures._base.Future"}
 _TABLES: Final = {"linecache.cache": "source lines", "sys.modules": "generated modules", "sys.path": "path entries"}
 
 

@@ -131,7 +131,9 @@ _HOOKS: Final = ("sys.gettrace", "sys.getprofile")
 def _signal_handlers() -> Iterator[Root]:
     """Yield what the program has set to handle signals, which is in a table of the interpreter; nothing if it has not imported `signal`."""
     module: Any = sys.modules.get("signal")
-    for number in () if module is None else module.valid_signals():
+    if module is None:
+        return
+    for number in module.valid_signals():
         handler: Any = module.getsignal(number)
         if handler is not None and class_of(handler) is not module.Handlers:
             yield Root(handler, f"the handler of signal {getattr(number, 'name', number)}")
