@@ -238,6 +238,7 @@ def _samples_of(evidence: Evidence, swelling: dict[int, int]) -> list[Any]:
 
 def _add_objects(findings: Findings, samples: list[Any], ways: list[Way | None], swelling: dict[int, int], *, exits: bool) -> None:
     """Add what no container explains: chains, and what the interpreter or native code holds."""
+    plain: list[tuple[Any, Way]] = []  # objects that are the program's only by who holds them
     told: set[int] = set()
     lost: set[int] = set()  # classes of objects that native code holds, by address
     seen: set[str] = set()
@@ -263,6 +264,7 @@ def _add_objects(findings: Findings, samples: list[Any], ways: list[Way | None],
             and (way.root.source != ATEXIT or not exits)
             and way.root.source not in {CALLBACKS, NATIVE}
         ):
+            plain.append((obj, way))
             continue
         shown = folded or edges
         name = _DIGITS.sub("[]", RetentionPath(shown).holder) if shown else f"{way.root.source} {type_name(obj)}"
@@ -271,6 +273,16 @@ def _add_objects(findings: Findings, samples: list[Any], ways: list[Way | None],
             told.add(id(obj))
             lost.add(id(class_of(obj)))
             _add_object(findings, obj, way, shown, chained)
+    handlers = [leak.holder for leak, _ in findings.sure if leak.holder.startswith(ATEXIT)]
+    findings.sure = [pair for pair in findings.sure if not any(other.startswith(f"{pair[0].holder} ->") for other in handlers)]
+    if not findings.sure and not findings.weak:  # each call adds to another container, or to one in the place of the last
+        for obj, way in [pair for pair in plain if not _is_in_bounded(pair[1])][:1]:
+            _add_object(findings, obj, way, edges_along(way.root, way.nodes), False)
+
+
+def _is_in_bounded(way: Way) -> bool:
+    """Whether anything on the way has a declared bound."""
+    return any(is_bounded(Way(way.root, way.nodes[:end]), way.nodes[end - 1]) for end in range(1, len(way.nodes) + 1))
 
 
 def _distance(pair: tuple[Any, Way | None]) -> tuple[int, bool]:

@@ -57,7 +57,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "replaced": (
         "growth",
-        "each call replaces it by a larger copy: leave out what is done with, or keep it in a safemem.LRUCache(maxsize=...) or safemem.TTLCache(...)",
+        (
+            "each call replaces it by a larger copy: leave out what is done with, keep the latest in a collections.deque(maxlen=...), or all in a"
+            " safemem.LRUCache(maxsize=...) or safemem.TTLCache(...)"
+        ),
     ),
     "chain": (
         "growth",

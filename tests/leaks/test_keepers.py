@@ -131,3 +131,39 @@ def test_list_of_all_objects_does_not_hold_itself():
     assert objects[-1] is following.aside[0]
     assert not any(obj is objects for obj in objects)
     assert any(obj is following for obj in objects) or gc.is_tracked(following)
+
+
+def test_containers_that_grow_in_turn():
+    """No list grows in every round, and one of them is named all the same."""
+    workers, turn = [Box() for _ in range(5)], count()
+    for worker in workers:
+        worker.done = []
+
+    leak = only_leak(lambda: workers[next(turn) % 5].done.append([1]))
+    assert "workers" in leak.holder
+    assert ".done[" in leak.holder
+
+
+def test_state_that_is_replaced_by_a_larger_one():
+    """What holds the tuple is a new object in every call."""
+    store = Box()
+    store.state = SimpleNamespace(items=())
+
+    def visit():
+        store.state = SimpleNamespace(items=(*store.state.items, [1]))
+
+    leak = only_leak(visit)
+    assert ".state.items[" in leak.holder
+
+
+def test_containers_in_turn_that_are_emptied():
+    """They fill and are emptied, each at its own time."""
+    workers, turn = [[] for _ in range(5)], count()
+
+    def visit():
+        worker = workers[next(turn) % 5]
+        worker.append([1])
+        if len(worker) >= 60:
+            worker.clear()
+
+    assert check_leaks(visit).ok
