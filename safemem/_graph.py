@@ -160,7 +160,7 @@ def attributes_of(obj: Any) -> dict[Any, Any] | None:
     """Return the dict of an object's attributes, whatever its class has put in the place of `__dict__`; None if it has none."""
     for base in mro_of(class_of(obj)):
         member = namespace_of(base).get("__dict__")
-        if type(member) is GetSetDescriptorType:
+        if type(member) is GetSetDescriptorType or type(member) is MemberDescriptorType:  # the latter of SimpleNamespace
             try:
                 namespace = member.__get__(obj)
             except (AttributeError, TypeError):

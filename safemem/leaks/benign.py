@@ -51,13 +51,27 @@ _get: Final[Any] = vars(dict)["get"]
 
 def is_of_tool(way: Way) -> bool:
     """Whether it is a tool that holds it, one that looks at the program: a test runner, a debugger, the audit."""
-    if is_tool(way.root.source.removeprefix("module ")) or any(is_tool(module_of(node)) for node in way.nodes):
+    modules = {way.root.source.removeprefix("module "), *map(module_of, way.nodes)}
+    if any(map(is_tool, modules)) or ("unittest.mock" in modules and _is_in_test()):
         return True
     return any(node is table for node in way.nodes for table in own_tables())
 
 
-def is_bounded(way: Way, grows: Any) -> bool:
-    """Whether what grows belongs to something with a declared bound that is not reached yet."""
+def _is_in_test() -> bool:
+    """Whether it is a test that is called in rounds: its mocks are made once, and note every round."""
+    frame = sys._getframe()
+    while frame.f_globals.get("__name__") != "safemem.pytest_plugin":
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return True
+
+
+def is_bounded(way: Way, grows: Any, *, soon: int = 0) -> bool:
+    """Whether what grows belongs to something with a declared bound that is not reached, and will not be with `soon` entries more.
+
+    A bound that somebody only declares counts up to half as much again: some drop what is too much now and then.
+    """
     bound = lru_bound_on(way)
     if bound:
         return True
@@ -69,7 +83,7 @@ def is_bounded(way: Way, grows: Any) -> bool:
         if not _CACHES.isdisjoint(class_names(owner)):
             return True
         space = attributes_of_module(owner) if is_module(owner) else attributes_of(owner)
-        if space is not None and owner is not grows and _declares(space, held):
+        if space is not None and owner is not grows and _declares(space, held * 2 // 3 if not soon else held + soon):
             return True
     return False
 

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem._graph import class_of
+from safemem._graph import attributes_of, class_of
 from safemem.leaks.frozen import set_aside
 from safemem.leaks.heap import census, referents_of
 
@@ -35,12 +35,13 @@ class Suspect:
     values hold together. It refers to nothing; `address` is that of the container.
     """
 
-    __slots__ = ("address", "grew", "items", "own", "size", "slots", "steady", "texts")
+    __slots__ = ("address", "grew", "items", "moved", "own", "size", "slots", "steady", "texts")
 
     def __init__(self, obj: Any) -> None:
         self.address = id(obj)
         self.own = True
         self.items = True
+        self.moved = False  # its attributes are in a dict of their own by now
         self.steady: set[int] | None = None  # places whose content has grown in every round
         self.size, self.texts, self.slots = _measure(obj)
         self.grew = 0
@@ -48,6 +49,10 @@ class Suspect:
     def update(self, obj: Any, calls: int, followed: set[int]) -> bool:
         """Compare with the round before; False if it is no suspect any more."""
         size, texts, slots = _measure(obj)
+        if size < self.size:
+            moved = _in_own_dict(obj)
+            self.moved = bool(moved)
+            size += moved
         self.own = self.own and size - self.size >= max(1, calls // 2)
         if size != self.size:
             self.steady = set()
@@ -92,6 +97,13 @@ def _measure(obj: Any) -> tuple[int, set[int], dict[int, tuple[int, int]]]:
     return len(referents), texts, slots
 
 
+def _in_own_dict(obj: Any) -> int:
+    """Return how many attributes of an object have moved to a dict of their own, as they do when there are many."""
+    dicts = [other for other in referents_of(obj) if class_of(other) is dict]
+    own = attributes_of(obj) if dicts else None
+    return len(own) - 1 if own is not None and any(other is own for other in dicts) else 0
+
+
 def _buffers() -> dict[int, Callable[[Any], int]]:
     """Return how to weigh what grows without referring to anything, by the address of the class."""
     lengths: tuple[Any, ...] = (array,)
@@ -117,7 +129,21 @@ class Following:
     as it lasts. It holds no object of the program between the rounds, but for those that `gc.freeze()` set aside before it began.
     """
 
-    __slots__ = ("aside", "buffers", "context", "exits", "handlers", "own", "suspects", "swelling", "table", "types", "variables")
+    __slots__ = (
+        "_number",
+        "aside",
+        "buffers",
+        "context",
+        "exits",
+        "handlers",
+        "more_variables",
+        "own",
+        "suspects",
+        "swelling",
+        "table",
+        "types",
+        "variables",
+    )
 
     def __init__(self) -> None:
         self.aside: list[Any] = []
@@ -131,6 +157,8 @@ class Following:
         self.exits = -1
         self.context: dict[int, int] = {}
         self.variables: set[int] | None = None  # of the context, by address, whose values are larger after each round
+        self.more_variables = False  # whether there are more of them after each round
+        self._number = 0
 
     def begin(self) -> None:
         """Count everything for the first time."""
@@ -144,6 +172,8 @@ class Following:
         self.handlers = -1
         self.exits = _exit_handlers()
         self.variables = None
+        self.more_variables = True
+        self._number = len(contextvars.copy_context())
         self.context = {id(variable): length for variable, length, _ in _values_in_context()}
 
     def after_round(self, calls: int) -> None:
@@ -195,6 +225,9 @@ class Following:
         }
         self.variables = grown if self.variables is None else self.variables & grown
         self.context = {id(variable): length for variable, length, _ in values}
+        number = len(contextvars.copy_context())
+        self.more_variables = self.more_variables and number - self._number >= max(1, calls // 2)
+        self._number = number
 
     def larger_in_context(self) -> list[tuple[str, Any]]:
         """Return name and value of each variable of the context that holds something larger after each round, and not because that grows itself."""
@@ -226,7 +259,9 @@ class Following:
         return self._again(self._objects())
 
     def _objects(self) -> list[Any]:
-        return [*gc.get_objects(), *self.aside] if self.aside else gc.get_objects()
+        objects = gc.get_objects()
+        objects += self.aside  # a list made of both would be among the objects, and hold itself
+        return objects
 
 
 def _exit_handlers() -> int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextvars
 import re
 from collections import Counter
 from types import CellType
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem._graph import class_of, mro_of, type_name
+from safemem._graph import attributes_of, class_of, mro_of, type_name
 from safemem.leaks.benign import is_bounded, is_mirror, is_of_tool, is_weak_table
+from safemem.leaks.fills import is_filled_once, is_import
 from safemem.leaks.fixes import KIND_OF, fix_for
 from safemem.leaks.heap import referents_of
 from safemem.leaks.names import describe, edges_along
-from safemem.leaks.patterns import Finding, is_of_program, pattern_of
+from safemem.leaks.patterns import BUFFERS, Finding, is_of_program, pattern_of
 from safemem.leaks.probes.contents import arrays, owner_of, sizes_of
 from safemem.leaks.report import Edge, Leak, RetentionPath
 from safemem.leaks.roots import Root
@@ -47,6 +49,8 @@ class Findings:
         """Make a leak of what was found."""
         pattern = pattern_of(found)
         leak = self._leak(found, pattern, suspect, sample)
+        if pattern == "mock" and any(leak.fix == fix_for("mock") for leak, _ in self.sure):  # each call is noted in several lists
+            return
         second = pattern == "finalize" or (not found.slot and is_weak_table(found.grows, found.elements))
         if second:
             self.weak.append(leak)
@@ -81,13 +85,13 @@ def _names_of(elements: Iterable[Any]) -> str:
 
 def _what(found: Finding, suspect: Suspect | None, calls: int) -> str:
     thing = describe(found.grows)
-    if found.slot:
+    if found.slot or type_name(found.grows) in BUFFERS:
         return f"{thing}, larger after every call"
     names = Counter(type_name(element) for element in found.elements)
     most = ", ".join(name for name, _ in names.most_common(3))
     number = _more(found, suspect) if suspect is not None else 0
     more = f"{number} more" if number > 0 else "more"
-    return f"{thing}, {more} after {calls} calls{f': {most}' if most else ''}"
+    return f"{thing}, {more} {f'after {calls} calls' if calls > 1 else 'than at the start'}{f': {most}' if most else ''}"
 
 
 def _more(found: Finding, suspect: Suspect) -> int:
@@ -112,6 +116,8 @@ def leaks_of(following: Following, evidence: Evidence, calls: int, own: object, 
         findings.explained.add(id(value))
         sample = evidence.of_slot(value)
         findings.add(Finding(value, Way(root, [value]), (), sample.elements, slot=True), None, sample)
+    if following.more_variables:
+        _add_variables(findings)
     exits = bool(following.handlers) and evidence.exits.more > 1
     _add_objects(findings, samples, ways[len(pairs) :], following.swelling or {}, exits=exits)
     if exits:
@@ -131,20 +137,24 @@ def add_arrays(findings: Findings, known: set[tuple[int, int]], own: object, *ro
         return
 
 
-def benign_among(pairs: list[tuple[Suspect, Any]], own: object, *roots: Root) -> set[int]:
-    """Return the addresses of the containers that may grow: bounded ones, mirrors, those of tools."""
+def benign_among(pairs: list[tuple[Suspect, Any]], own: object, *roots: Root, soon: int) -> set[int]:
+    """Return the addresses of the containers that may grow: mirrors, those of tools, and those with a bound that `soon` entries more do not reach."""
     ways = ways_to([obj for _, obj in pairs], *roots, avoid=[pairs, *pairs], audit=[own])
     found: set[int] = set()
     for (suspect, obj), way in zip(pairs, ways, strict=True):
-        if way is not None and (is_of_tool(way) or is_mirror(way) or (suspect.own and is_bounded(way, obj))):
+        if way is not None and (is_of_tool(way) or is_mirror(way) or (suspect.own and is_bounded(way, obj, soon=soon))):
             found.add(suspect.address)
     return found
 
 
-def findings_of_audit(pairs: list[tuple[Suspect, Any]], evidence: Evidence, own: object) -> list[Leak]:
-    """Return what leaks of containers that were growing without rounds; `own`: the audit itself."""
+def findings_of_audit(pairs: list[tuple[Suspect, Any]], evidence: Evidence, own: object, *, whole: bool) -> list[Leak]:
+    """Return what leaks of containers that were growing without rounds; `own`: the audit itself; `whole`: whether a whole program was run."""
     findings = Findings(1, evidence)
     ways = ways_to([obj for _, obj in pairs], avoid=[pairs, *pairs, evidence.new], audit=[findings, own])
+    ways = [
+        None if way is None or is_import(obj) or (whole and is_filled_once(way, obj)) else way
+        for (_, obj), way in zip(pairs, ways, strict=True)
+    ]
     _add_containers(findings, pairs, ways)
     return [leak for leak, _ in findings.sure] or findings.weak
 
@@ -158,6 +168,20 @@ def _add_exit_handlers(findings: Findings, names: list[tuple[str, str | None]], 
         what = f"{count} more exit handlers after {findings.calls} calls"
         leak = Leak("listener", what, where, path.holder, 0, signature_of("listener", path.holder), fix_for("atexit"), path, count)
         findings.sure.append((leak, set()))
+
+
+def _add_variables(findings: Findings) -> None:
+    """Add the context variables of which there are more after every call."""
+    names = Counter(variable.name for variable in contextvars.copy_context())
+    name = repr(names.most_common(1)[0][0])
+    path = RetentionPath(
+        (Edge("the context of this thread", f" -> context variable {name}", ""),), f"the context of this thread -> context variable {name}"
+    )
+    what = f"{names.total()} context variables, more after every call: {name}"
+    leak = Leak(
+        "growth", what, None, path.holder, 0, signature_of("growth", path.holder), fix_for("context variables"), path, findings.calls
+    )
+    findings.sure.append((leak, set()))
 
 
 def _add_containers(findings: Findings, pairs: list[tuple[Suspect, Any]], ways: list[Way | None]) -> None:
@@ -182,6 +206,9 @@ def _add_containers(findings: Findings, pairs: list[tuple[Suspect, Any]], ways: 
 
 
 def _add_container(findings: Findings, way: Way, obj: Any, suspect: Suspect) -> None:
+    if suspect.moved:
+        obj = attributes_of(obj)
+        way = Way(way.root, [*way.nodes, obj])
     sample = findings.evidence.sample(obj)
     if (
         way.root.source == NATIVE and class_of(obj) is dict and any(type_name(element) == "ReferenceType" for element in sample.elements)
@@ -211,12 +238,16 @@ def _samples_of(evidence: Evidence, swelling: dict[int, int]) -> list[Any]:
 
 def _add_objects(findings: Findings, samples: list[Any], ways: list[Way | None], swelling: dict[int, int], *, exits: bool) -> None:
     """Add what no container explains: chains, and what the interpreter or native code holds."""
+    plain: list[tuple[Any, Way]] = []  # objects that are the program's only by who holds them
     told: set[int] = set()
+    lost: set[int] = set()  # classes of objects that native code holds, by address
     seen: set[str] = set()
     for obj, way in sorted(zip(samples, ways, strict=True), key=_distance):
         if way is None or way.root.source in {AUDIT, CIRCLE} or is_of_tool(way) or is_mirror(way) or is_bounded(way, obj):
             continue
         if any(id(node) in findings.explained or id(node) in told for node in way.nodes):
+            continue
+        if way.root.source == NATIVE and id(class_of(way.nodes[0])) in lost and way.nodes[0] is not obj:  # part of what is lost
             continue
         edges = edges_along(way.root, way.nodes)
         folded = _fold(edges)
@@ -233,13 +264,25 @@ def _add_objects(findings: Findings, samples: list[Any], ways: list[Way | None],
             and (way.root.source != ATEXIT or not exits)
             and way.root.source not in {CALLBACKS, NATIVE}
         ):
+            plain.append((obj, way))
             continue
         shown = folded or edges
         name = _DIGITS.sub("[]", RetentionPath(shown).holder) if shown else f"{way.root.source} {type_name(obj)}"
         if name not in seen:
             seen.add(name)
             told.add(id(obj))
+            lost.add(id(class_of(obj)))
             _add_object(findings, obj, way, shown, chained)
+    handlers = [leak.holder for leak, _ in findings.sure if leak.holder.startswith(ATEXIT)]
+    findings.sure = [pair for pair in findings.sure if not any(other.startswith(f"{pair[0].holder} ->") for other in handlers)]
+    if not findings.sure and not findings.weak:  # each call adds to another container, or to one in the place of the last
+        for obj, way in [pair for pair in plain if not _is_in_bounded(pair[1])][:1]:
+            _add_object(findings, obj, way, edges_along(way.root, way.nodes), False)
+
+
+def _is_in_bounded(way: Way) -> bool:
+    """Whether anything on the way has a declared bound."""
+    return any(is_bounded(Way(way.root, way.nodes[:end]), way.nodes[end - 1]) for end in range(1, len(way.nodes) + 1))
 
 
 def _distance(pair: tuple[Any, Way | None]) -> tuple[int, bool]:
@@ -296,7 +339,9 @@ def _next_like(head: Any, swelling: dict[int, int]) -> Any:
 
 def _chain_pattern(edges: tuple[Edge, ...], obj: Any) -> str:
     labels = "".join(edge.label for edge in edges)
-    if any(word in labels for word in ("__context__", "__traceback__", "__cause__")):
+    if any(base is BaseException for base in mro_of(class_of(obj))) or any(
+        word in labels for word in ("__context__", "__traceback__", "__cause__")
+    ):
         return "chained exception"
     if type_name(obj) in {"function", "partial", "method", "cell"} or "closure variable" in labels or "__wrapped__" in labels:
         return "wrapped"

@@ -57,13 +57,16 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "replaced": (
         "growth",
-        "each call replaces it by a larger copy: leave out what is done with, or keep it in a safemem.LRUCache(maxsize=...) or safemem.TTLCache(...)",
+        (
+            "each call replaces it by a larger copy: leave out what is done with, keep the latest in a collections.deque(maxlen=...), or all in a"
+            " safemem.LRUCache(maxsize=...) or safemem.TTLCache(...)"
+        ),
     ),
     "chain": (
         "growth",
         (
-            "each object made refers to the one before, so the latest keeps all: cut the reference to the former one when it is no longer needed, or"
-            " hold it weakly with safemem.WeakAttr"
+            "each object made refers to the one before, so the latest keeps all: cut the reference to the former one when it is no longer needed,"
+            " hold it weakly with safemem.WeakAttr, or keep the latest ones in a collections.deque(maxlen=...)"
         ),
     ),
     "wrapped": (
@@ -86,7 +89,79 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "class": (
         "growth",
-        "classes made in every call stay registered: make each class once, or register it in a safemem.WeakRegistry",
+        (
+            "classes made in every call stay registered: make and register each class once, outside of the function; or register it in a"
+            " safemem.WeakRegistry, or bound the table (safemem.LRUCache(maxsize=...))"
+        ),
+    ),
+    "callbacks of a future": (
+        "listener",
+        (
+            "a future that lasts keeps every callback until it is done: take it out when it is not needed any more (future.remove_done_callback), cancel"
+            " the task that waits for it, or hold its object weakly (safemem.weak_callback)"
+        ),
+    ),
+    "mock": (
+        "growth",
+        "a mock notes every call: mock.reset_mock() when they have been looked at, a new mock for each test, or a plain function that notes nothing",
+    ),
+    "cleanups": (
+        "listener",
+        (
+            "what is to be cleaned up is added and never done: open a stack for each piece of work and close it (with contextlib.ExitStack() as stack,"
+            " safemem.ResourceScope); in a TestCase, doCleanups()"
+        ),
+    ),
+    "timers": (
+        "growth",
+        "the loop keeps a timer, and what it is to call, until it is due: cancel the handle when it is not needed any more (handle.cancel())",
+    ),
+    "table of the library": (
+        "growth",
+        (
+            "it is the interpreter's or the standard library's, and lives as long as the program: add to it once, where the program starts, or take out"
+            " again what was added (safemem.ResourceScope().callback(...))"
+        ),
+    ),
+    "hooks of the library": (
+        "listener",
+        (
+            "the interpreter or the standard library calls it as long as it is in there: add it once, where the program starts, or take it out again"
+            " when it is done with (safemem.ResourceScope().callback(hooks.remove, hook))"
+        ),
+    ),
+    "source lines": (
+        "growth",
+        (
+            "each piece of generated source stays in linecache: give the same source the same file name, and delete what is done with"
+            " (linecache.cache.pop(filename))"
+        ),
+    ),
+    "generated modules": (
+        "growth",
+        (
+            "a module lives as long as it is in sys.modules: run generated code in a dict of its own (exec(code, namespace)), keep what is used again"
+            " in a safemem.LRUCache(maxsize=...), or take it out (del sys.modules[name])"
+        ),
+    ),
+    "path entries": (
+        "growth",
+        "it is added to in every call and searched ever longer: add an entry once, if it is not there yet, or remove it afterwards",
+    ),
+    "warnings shown": (
+        "growth",
+        "each text of a warning is remembered for ever: warn with a text that does not change, and say what differs elsewhere (logging)",
+    ),
+    "context variables": (
+        "growth",
+        (
+            "a ContextVar that is made again and again stays in the context with its value: make it once, at the top of a module, and reset it"
+            " (variable.reset(token)); what belongs to an object goes into a safemem.WeakAttr or safemem.WeakIdentityDict"
+        ),
+    ),
+    "container": (
+        "growth",
+        "take out what is done with (remove, pop, clear), or give it a bound and drop the oldest",
     ),
     "views": (
         "growth",
@@ -95,8 +170,9 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     "closure": (
         "closure",
         (
-            "the function keeps the variables it uses: pass what it needs as arguments, hold what it uses weakly (safemem.weak_callback), bound what"
-            " it collects (safemem.LRUCache), or drop the function when it is done with"
+            "the function keeps the variables it uses: bound what it collects (collections.deque(maxlen=...), safemem.LRUCache(maxsize=...),"
+            " safemem.cached for results), pass what it needs as arguments, hold what it uses weakly (safemem.weak_callback), or drop the function when"
+            " it is done with"
         ),
     ),
     "closures": (
@@ -140,7 +216,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "interpreter callbacks": (
         "listener",
-        "what is registered with the interpreter stays for ever: register once, a function that looks the rest up in a safemem.WeakIdentitySet",
+        (
+            "what is registered with the interpreter stays for ever: register once, a function that looks the rest up in a safemem.WeakIdentitySet;"
+            " and take back what can be taken back (codecs.unregister)"
+        ),
     ),
     "handler": (
         "listener",
@@ -166,6 +245,13 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
         (
             "a suspended generator or coroutine keeps its frame and all its variables: close it (generator.close(), contextlib.closing), or run it to"
             " its end"
+        ),
+    ),
+    "suspended local": (
+        "frame",
+        (
+            "the variable of a generator or coroutine that does not end grows: bound what it collects (collections.deque(maxlen=...),"
+            " safemem.LRUCache), or close the generator (contextlib.closing)"
         ),
     ),
     "frame": (
@@ -207,7 +293,10 @@ _PATTERNS: Final[dict[str, tuple[str, str]]] = {
     ),
     "future": (
         "growth",
-        "finished futures are kept with their results: drop each when its result was taken (concurrent.futures.as_completed)",
+        (
+            "futures are kept with their results and errors: take each out when it is done or given up, in a finally block"
+            " (pending.pop(key)) or future.add_done_callback(...); concurrent.futures.as_completed drops each when its result was taken"
+        ),
     ),
     "open files": (
         "file",

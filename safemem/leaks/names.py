@@ -145,13 +145,15 @@ def step(nodes: list[Any], place: int) -> tuple[str, int]:
     if named is not None:
         return named
     space = attributes_of(obj)
-    if space is not None and rest[0] is space and len(rest) > 1:
-        return _attribute(space, rest[1]), 2
+    if space is not None and rest[0] is space:
+        return (_attribute(space, rest[1]), 2) if len(rest) > 1 else (".__dict__", 1)
     for label, other in _edges(obj):
         if other is rest[0]:
             if label == ".__dict__" and class_of(other) is dict and len(rest) > 1:
                 return _attribute(other, rest[1]), 2
             return label, 1
+    if type_name(obj) in {"Future", "Task"} and class_of(rest[0]) is list:
+        return " callbacks", 1
     return f" {_INSIDE.get(type_name(obj), 'inside')}", 1
 
 
@@ -301,6 +303,8 @@ def _in_class(obj: Any, rest: list[Any]) -> tuple[str, int]:
         for key, value in namespace_of(obj).items():
             if value is rest[1]:
                 return (f".{key}" if class_of(key) is str else " a key"), 2
+    if class_of(rest[0]) is dict:
+        return ".__dict__", 1
     for name in ("__mro__", "__bases__", "__base__"):
         if type.__dict__[name].__get__(obj) is rest[0]:
             return f".{name}", 1

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Openings", "opened_since", "settled"]
 
-_NATIVE: Final = 128 * 1024
 _ELEMENT: Final = 8  # bytes that come to an array in a call, at least
 _SLEEPS: Final = (0.002, 0.01, 0.05, 0.1)
 _FUTILE: Final = 1  # rounds, after which waiting has not helped
@@ -50,15 +49,12 @@ class Openings:
         """Look again; what did not grow is forgotten."""
         if not self._wanted or (self.kinds is not None and not self.kinds and not self.arrays_grow):
             return
-        explain = bool(self.kinds) and "native" in (self.kinds or ())
-        now, leaks = settled(self._last, explain=explain, sleeps=_SLEEPS if self._slow < _FUTILE else ())
+        now, leaks = settled(self._last, sleeps=_SLEEPS if self._slow < _FUTILE else ())
         grown: dict[str, int] = {}
         for leak in leaks:
             grown[leak.kind] = grown.get(leak.kind, 0) + leak.count
-        kinds = {kind for kind, count in grown.items() if kind != "native" and count >= max(1, calls // 2)}
+        kinds = {kind for kind, count in grown.items() if count >= max(1, calls // 2)}
         self._slow += bool(kinds & _ENDING)
-        if _is_native(self._last, now, leaks):
-            kinds.add("native")
         self.kinds = kinds if self.kinds is None else self.kinds & kinds
         more = now.array_bytes - self._last.array_bytes >= max(1, calls // 2) * _ELEMENT
         self.arrays_grow = more and self.arrays_grow is not False
@@ -67,7 +63,7 @@ class Openings:
     def look_closely(self) -> None:
         """Look once more: what comes from now on is what will be named."""
         if self.kinds:
-            self._last = snapshot(explain="native" in self.kinds)
+            self._last = snapshot(explain=False)
 
     @staticmethod
     def resident() -> int:
@@ -79,7 +75,7 @@ class Openings:
         if not self.kinds:
             return []
         self._roots = roots
-        now, leaks = settled(self._last, explain="native" in self.kinds, sleeps=_LAST_SLEEPS)
+        now, leaks = settled(self._last, sleeps=_LAST_SLEEPS)
         if not any(leak.kind in self.kinds for leak in leaks):
             return []
         found = compare(self._last, now, name_holder=self._holder, repeated=True)
@@ -95,7 +91,7 @@ class Openings:
 
 def opened_since(before: Snapshot) -> list[Leak]:
     """Return what is open and was not before, with who holds it; what is about to end is waited for."""
-    _, leaks = settled(before, explain=False, sleeps=_LAST_SLEEPS)
+    _, leaks = settled(before, sleeps=_LAST_SLEEPS)
     if not any(leak.is_failure for leak in leaks):
         return []
     kept: set[str] = set()
@@ -119,23 +115,15 @@ def _is_kept_by_library(way: Way) -> bool:
     return module != way.root.source and origin_of_module(module) == LIBRARY and not any(origin_of(node) == PROGRAM for node in way.nodes)
 
 
-def _is_native(before: Snapshot, now: Snapshot, leaks: list[Leak]) -> bool:
-    """Whether memory outside of Python grew; before it is known how much Python objects explain, whether all of it did."""
-    if before.memory.explained is not None and now.memory.explained is not None:
-        return any(leak.kind == "native" for leak in leaks)
-    old, new = before.memory.allocated, now.memory.allocated
-    return old is not None and new is not None and new - old >= _NATIVE
-
-
-def settled(before: Snapshot, *, explain: bool, sleeps: tuple[float, ...]) -> tuple[Snapshot, list[Leak]]:
+def settled(before: Snapshot, *, sleeps: tuple[float, ...]) -> tuple[Snapshot, list[Leak]]:
     """Return what there is now and what of it is new, once what is about to end has had time to."""
-    now = snapshot(explain=explain)
+    now = snapshot(explain=False)
     leaks = compare(before, now, name_holder=_nobody, repeated=True)
     for seconds in sleeps:
         if not any(leak.kind in _ENDING for leak in leaks) or not _may_end(leaks):
             break
         sleep(seconds)
-        now = snapshot(explain=explain)
+        now = snapshot(explain=False)
         leaks = compare(before, now, name_holder=_nobody, repeated=True)
     return now, leaks
 

@@ -7,7 +7,7 @@ import sys
 from types import FrameType, FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from safemem._graph import class_of, mro_of, type_name
+from safemem._graph import class_of, mro_of, namespace_of, type_name
 from safemem.leaks.heap import referents_of
 from safemem.leaks.names import is_class, lru_bound
 from safemem.leaks.walk import ATEXIT, CALLBACKS, CONTEXT, NATIVE
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from safemem.leaks.report import Edge
     from safemem.leaks.walk import Way
 
-__all__ = ["Finding", "class_names", "is_of_program", "module_of", "pattern_of"]
+__all__ = ["BUFFERS", "Finding", "class_names", "is_of_program", "module_of", "pattern_of"]
 
 _module: Final[Any] = type.__dict__["__module__"].__get__
 _qualname: Final[Any] = type.__dict__["__qualname__"].__get__
@@ -48,7 +48,7 @@ def module_of(obj: Any) -> str:
 _BY_CLASS: Final = (
     ("open sockets", {"socket.socket", "_socket.socket", "asyncio.transports.BaseTransport", "ssl.SSLSocket"}),
     ("maps", {"mmap.mmap"}),
-    ("open files", {"_io._IOBase"}),
+    ("open files", {"_io._IOBase", "posix.ScandirIterator"}),
     ("processes", {"subprocess.Popen", "multiprocessing.process.BaseProcess"}),
     ("thread", {"threading.Thread", "concurrent.futures._base.Executor"}),
     ("loops", {"asyncio.events.AbstractEventLoop"}),
@@ -58,13 +58,14 @@ _BY_CLASS: Final = (
     ("handler", {"logging.Handler"}),
     ("suspended", {"builtins.generator", "builtins.coroutine", "builtins.async_generator"}),
     ("views", {"builtins.memoryview"}),
+    ("timers", {"asyncio.events.Handle"}),
 )
 _ITERATORS: Final[dict[int, Any]] = {id(list): vars(list)["__iter__"], id(tuple): vars(tuple)["__iter__"]}
 _LISTENING: Final = re.compile(r"listener|handler|callback|receiver|observer|subscri|hook|signal|slot|watcher|on_", re.IGNORECASE)
 _CALLABLE: Final = {"function", "method", "partial", "builtin_function_or_method", "partialmethod"}
 _WEAK: Final = {"ReferenceType", "weakref", "WeakMethod", "KeyedRef", "weakproxy", "weakcallableproxy"}
 _SMALL: Final = 8  # referents
-_BUFFERED: Final = {"BytesIO", "StringIO", "array", "bytearray", "str", "bytes"}
+BUFFERS: Final = {"BytesIO", "StringIO", "array", "bytearray", "str", "bytes"}
 
 
 def pattern_of(found: Finding) -> str:
@@ -96,6 +97,9 @@ def _of_way(found: Finding) -> str | None:
         return "finalize"
     if "sys.gettrace()" in source or "sys.getprofile()" in source or source.startswith("the tracing function"):
         return "trace"
+    special = _of_owner(found, labels)
+    if special is not None:
+        return special
     names = [class_names(node) for node in found.way.nodes]
     if not found.slot and any("weakref.WeakKeyDictionary" in each for each in names[-3:-1]):
         return "weak keys"
@@ -104,6 +108,36 @@ def _of_way(found: Finding) -> str | None:
     if any(label.startswith(" attribute") and "thread" in label for label in labels):
         return "thread local"
     return None
+
+
+def _of_owner(found: Finding, labels: list[str]) -> str | None:
+    """Judge by what the standard library is known to keep."""
+    if any(module_of(node) == "unittest.mock" for node in found.way.nodes):
+        return "mock"
+    if len(found.way.nodes) > 1 and class_of(found.grows) is list and not _FUTURES.isdisjoint(class_names(found.way.nodes[-2])):
+        return "callbacks of a future"
+    if labels[-1:] in (["._exit_callbacks"], ["._cleanups"]):
+        return "cleanups"
+    if _is_registry_of_classes(found):
+        return "class"
+    if labels[-1:] == [".__warningregistry__"]:
+        return "warnings shown"
+    module = found.way.root.source.removeprefix("module ")
+    if len(labels) != 1 or module in {found.way.root.source, "builtins"} or module not in sys.stdlib_module_names:
+        return None
+    hooks = any(type_name(element) in _CALLABLE for element in found.elements)
+    return _TABLES.get(f"{module}{labels[0]}", "hooks of the library" if hooks else "table of the library")
+
+
+_FUTURES: Final = {"_asyncio.Future", "_asyncio.Task", "asyncio.futures.Future", "asyncio.tasks.Task", "concurrent.futures._base.Future"}
+_TABLES: Final = {"linecache.cache": "source lines", "sys.modules": "generated modules", "sys.path": "path entries"}
+
+
+def _is_registry_of_classes(found: Finding) -> bool:
+    """Whether classes that a function makes are registered, with what is to be done for them."""
+    made = [element for element in found.elements if is_class(element) and "<locals>" in _qualname(element)]
+    others = [element for element in found.elements if not is_class(element)]
+    return bool(made) and bool(others) and all(type_name(element) in _CALLABLE for element in others)
 
 
 def _is_key_of_instance(element: Any) -> bool:
@@ -125,7 +159,7 @@ def is_of_program(obj: Any) -> bool:
 def _of_elements(found: Finding) -> str | None:
     """Judge by what has come to it."""
     elements = [element for element in found.elements if element is not None]
-    if not elements or found.slot:
+    if not elements or found.slot or type_name(found.grows) in BUFFERS:
         return None
     inner = [*elements, *_inside(elements)]
     names = [class_names(element) for element in inner]
@@ -197,7 +231,7 @@ def _of_path(found: Finding) -> str | None:
         return "context"
     nodes = found.way.nodes
     if any(type_name(node) in {"generator", "coroutine", "async_generator"} for node in nodes):
-        return "suspended"
+        return "suspended local"
     if any(" local " in label for label in labels[:1]) or " local " in found.way.root.label:
         return "running"
     if (
@@ -215,8 +249,8 @@ def _of_path(found: Finding) -> str | None:
 def _of_container(found: Finding) -> str:
     kind = type_name(found.grows)
     if found.slot:
-        return "text" if kind in _BUFFERED else "replaced"
-    if kind in _BUFFERED:
+        return "text" if kind in BUFFERS else "replaced"
+    if kind in BUFFERS:
         return "text"
     bases = {name.rpartition(".")[2] for name in class_names(found.grows)}
     if any("queue.Queue" in class_names(node) or "asyncio.queues.Queue" in class_names(node) for node in found.way.nodes):
@@ -229,7 +263,15 @@ def _of_container(found: Finding) -> str:
         return "list"
     if class_of(found.grows) is dict and _is_namespace(found):
         return "namespace"
-    return "dict" if "dict" in bases else "namespace" if not bases & {"SimpleQueue"} else "queue"
+    if "dict" in bases:
+        return "dict"
+    if bases & {"SimpleQueue"}:
+        return "queue"
+    return "namespace" if any(map(_has_attributes, mro_of(class_of(found.grows)))) else "container"
+
+
+def _has_attributes(cls: type) -> bool:
+    return "__dict__" in namespace_of(cls)
 
 
 def _is_namespace(found: Finding) -> bool:

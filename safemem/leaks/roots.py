@@ -25,7 +25,12 @@ _TOOLS: Final = (
     "coverage",
     "xdist",
     "execnet",
-    "unittest",
+    "unittest.case",
+    "unittest.loader",
+    "unittest.main",
+    "unittest.result",
+    "unittest.runner",
+    "unittest.suite",
     "IPython",
     "pdb",
     "bdb",
@@ -66,14 +71,13 @@ def gather(*more: Root) -> Roots:
     """Return the roots of this moment, with `more` of them behind the modules: what the caller knows that the program is working with."""
     roots = Roots()
     program, standard, tools = _modules()
-    roots.add(iter([*program, *standard]))
+    roots.add(iter([Root(sys.modules, "module sys", ".modules"), *program, *standard]))
     roots.add(_interpreter())
     roots.add(iter(more))
     frames = running_frames()
     roots.add(_locals(frames, tools=False))
     roots.add(iter(tools))
     roots.add(_locals(frames, tools=True))
-    roots.add(iter([Root(sys.modules, "sys.modules")]))
     return roots
 
 
@@ -114,6 +118,7 @@ def _interpreter() -> Iterator[Root]:
     yield from (Root(value, source) for source, value in ((f"{name}()", getattr(sys, name[4:])()) for name in _HOOKS) if value is not None)
     for variable, value in contextvars.copy_context().items():
         yield Root(value, f"context variable {variable.name!r}")
+    yield from _signal_handlers()
     hooks = sys.get_asyncgen_hooks()
     yield from (Root(hook, "sys.get_asyncgen_hooks()") for hook in hooks if hook is not None)
     for exception in _handled():
@@ -121,6 +126,17 @@ def _interpreter() -> Iterator[Root]:
 
 
 _HOOKS: Final = ("sys.gettrace", "sys.getprofile")
+
+
+def _signal_handlers() -> Iterator[Root]:
+    """Yield what the program has set to handle signals, which is in a table of the interpreter; nothing if it has not imported `signal`."""
+    module: Any = sys.modules.get("signal")
+    if module is None:
+        return
+    for number in module.valid_signals():
+        handler: Any = module.getsignal(number)
+        if handler is not None and class_of(handler) is not module.Handlers:
+            yield Root(handler, f"the handler of signal {getattr(number, 'name', number)}")
 
 
 def _handled() -> list[Any]:

@@ -11,6 +11,7 @@ from safemem.leaks.census import Following
 from safemem.leaks.circles import circles_left
 from safemem.leaks.evidence import Evidence
 from safemem.leaks.findings import Findings, add_arrays, benign_among, leaks_of
+from safemem.leaks.native import Native
 from safemem.leaks.openings import Openings
 from safemem.leaks.probes.contents import arrays, sizes_of
 from safemem.leaks.roots import Root
@@ -30,6 +31,7 @@ _FEW: Final = 3  # rounds, where they are long
 _PATIENCE: Final = 0.5  # seconds that even longer ones may take together
 _CLOSELY: Final = 2  # calls that are looked at closely
 _BYTES: Final = 100_000_000  # that what leaks may come to
+_SOON: Final = 2000  # calls that there may be yet
 
 
 class Rounds:
@@ -40,6 +42,7 @@ class Rounds:
         "_following",
         "_func",
         "_left",
+        "_native",
         "_openings",
         "_rounds",
         "_seconds",
@@ -62,6 +65,7 @@ class Rounds:
         self._left: bool = cycles != "never"  # whether each round has left something to the collector
         self._following = Following()
         self._openings = Openings(resources)
+        self._native = Native(resources)
         self.leaks: list[Leak] = []
 
     def run(self) -> Generator[None, None, None]:
@@ -72,6 +76,7 @@ class Rounds:
         gc.collect()
         self._following.begin()
         self._openings.begin()
+        self._native.begin()
         yield from self._stage(1, self._rounds)
         self._drop_benign()
         left = self._left
@@ -91,6 +96,7 @@ class Rounds:
             self._calls += calls
             self._left = bool(gc.collect()) and self._left
             self._openings.after_round(calls)
+            self._native.after_round(calls)
             self._following.after_round(calls)
         self._seconds = shortest
 
@@ -101,7 +107,9 @@ class Rounds:
             or self._following.swelling
             or self._following.handlers
             or self._following.variables
+            or self._following.more_variables
             or self._openings.kinds
+            or self._native.grows
             or self._openings.arrays_grow
         )
 
@@ -120,18 +128,21 @@ class Rounds:
                 return
             calls *= _LONGER
 
-    def _drop_benign(self) -> None:
-        """Forget what has a bound that is not reached, and the objects in it: longer rounds would show no more."""
+    def _drop_benign(self, soon: int = _SOON) -> None:
+        """Forget what has a bound that longer rounds, of `soon` calls together, do not reach, and the objects in it."""
         if self._following.suspects:
-            dropped = benign_among(self._following.found(), self, self._root())
-            if dropped and self._following.forget(dropped):
-                self._following.swelling = {}
+            dropped = benign_among(self._following.found(), self, self._root(), soon=soon)
+            if dropped:
+                self._native.forget()
+                if self._following.forget(dropped):
+                    self._following.swelling = {}
 
     def _root(self) -> Root:
         return Root(self._func, "the function that is checked")
 
     def _conclude(self) -> Generator[None, None, None]:
         """Look closely at one more call, and say what it is that leaks."""
+        self._drop_benign(soon=0)
         if not self._is_suspicious:
             return
         root = self._root()
@@ -170,7 +181,9 @@ class Rounds:
             grown = [leak for leak in grown if not leak.holder.startswith(("thread ", NATIVE)) and "._waiters" not in leak.holder]
         if any(leak.kind == "listener" for leak in grown):  # the logger's list, which says more than the number of handlers
             opened = [leak for leak in opened if leak.kind != "listener"]
-        return opened + grown or findings.weak
+        if any(leak.kind == "file" for leak in grown):  # objects that do not tell which descriptor they have
+            opened = [leak for leak in opened if leak.path is not None or leak.kind != "file"]
+        return opened + grown or self._native.leaks() or findings.weak
 
     def _circles(self) -> Generator[None, None, None]:
         """Make one more call to see what the cycles are; those that matter, as a rule."""

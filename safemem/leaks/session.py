@@ -55,7 +55,20 @@ class Audit:
     """
 
     __module__ = "safemem"
-    __slots__ = ("_aside", "_before", "_lengths", "_looks", "_next", "_running", "_streaks", "_table", "_traces", "_tracing", "report")
+    __slots__ = (
+        "_aside",
+        "_before",
+        "_lengths",
+        "_looks",
+        "_next",
+        "_running",
+        "_streaks",
+        "_table",
+        "_traces",
+        "_tracing",
+        "_whole",
+        "report",
+    )
 
     def __init__(self, trace: bool = False) -> None:
         if class_of(trace) is not bool:
@@ -64,7 +77,15 @@ class Audit:
         self._tracing = trace
         self._running = False
         self._traces = False
+        self._whole = False
         self.report: LeakReport | None = None
+
+    @classmethod
+    def of_program(cls, *, trace: bool) -> Self:
+        """Return the audit of a whole program, from its first line to its end: what its modules fill while they are executed is theirs."""
+        audit = cls(trace)
+        audit._whole = True
+        return audit
 
     def start(self) -> None:
         """Begin.
@@ -167,13 +188,15 @@ class Audit:
         evidence = Evidence.of(new, traced=self._tracing)
         new.clear()
         try:
-            return findings_of_audit(pairs, evidence, self) if pairs else []
+            return findings_of_audit(pairs, evidence, self, whole=self._whole) if pairs else []
         finally:
             pairs.clear()
             evidence.close()
 
     def _objects(self) -> list[Any]:
-        return [*gc.get_objects(), *self._aside]
+        objects = gc.get_objects()
+        objects += self._aside  # a list made of both would be among the objects, and hold itself
+        return objects
 
     def __enter__(self) -> Self:
         self.start()

@@ -47,7 +47,8 @@ def ways_to(targets: list[Any], *more: Root, avoid: Iterable[Any] = (), audit: I
     avoided += [found, ways]
     for place in range(len(targets)):  # by number: an iterator over them would be one more referrer
         if ways[place] is None:
-            ways[place] = _way_from_behind(targets[place], roots, avoided)
+            way = ways[place] = _way_from_behind(targets[place], roots, avoided)
+            avoided += () if way is None else (way, way.nodes, way.root)
     return ways
 
 

@@ -112,7 +112,8 @@ def _check_class(cls: Any) -> None:
 
 
 def _instances(cls: type) -> list[Any]:
-    found = [*gc.get_objects(), *set_aside()]
+    found = gc.get_objects()
+    found += set_aside()
     kinds: dict[int, bool] = {}  # by the address of the class: classes may have a hash of their own
     chosen: list[Any] = []
     for obj in found:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from safemem.leaks.report import RetentionPath
 
-__all__ = ["POOLED", "Snapshot", "compare", "snapshot"]
+__all__ = ["POOLED", "Snapshot", "compare", "native_leak", "snapshot"]
 
 POOLED: Final = 16  # connections of one sort that a pool of a library may keep
 _SHOWN: Final = 8  # of each sort, whose holder is looked for
@@ -187,9 +187,14 @@ def _native(before: memory.Memory, after: memory.Memory) -> Iterator[Leak]:
     allocated, explained = (after.allocated or 0) - (before.allocated or 0), (after.explained or 0) - (before.explained or 0)
     unexplained = allocated - max(explained, 0)
     if unexplained >= _NATIVE and unexplained * 8 >= allocated:
-        what = f"{readable_bytes(unexplained)} more in use in the C library's heap, and no Python object of that size"
-        holder = "an extension written in C, or a library it uses"
-        yield Leak("native", what, None, holder, unexplained, signature_of("native", "heap"), _FIX_OF_NATIVE)
+        yield native_leak(unexplained)
+
+
+def native_leak(size: int) -> Leak:
+    """Return the leak of so many bytes that the C library has handed out and no Python object explains."""
+    what = f"{readable_bytes(size)} more in use in the C library's heap, and no Python object of that size"
+    holder = "an extension written in C, or a library it uses"
+    return Leak("native", what, None, holder, size, signature_of("native", "heap"), _FIX_OF_NATIVE)
 
 
 _FIX_OF_NATIVE: Final = (

@@ -27,6 +27,9 @@ _DIRECTORY: Final = next((path for path in ("/proc/self/fd", "/dev/fd") if os.pa
 
 _FIXES: Final = {
     "file": "with managed_file(...) instead of open(...), or ResourceScope().adopt(file): it is closed in every way the block can end",
+    "open end of a pipe": (
+        "with managed(connection): it is closed in every way the block can end; a queue, pool or process that it belongs to has a close() of its own"
+    ),
     "socket": "with managed(socket): it is closed in every way the block can end",
     "event_loop": "with managed(selector), or asyncio.run(): the selector is closed with the block",
     "shm": "with managed_shm(...): the segment is closed and its name is gone in every way the program can end",
@@ -106,7 +109,7 @@ def _item(each: Descriptor, owner: Any) -> Item:
     name = each.target if each.target.startswith(("/", "anon_inode")) else _peer(owner)
     key = (each.number, each.kind, each.file)
     group = plain_name(os.path.basename(each.target)) if each.kind == "file" and each.noun == "open file" else each.noun
-    fix = _FIX_OF_NUMBER if owner is None and each.kind == "file" else _FIXES[each.kind]
+    fix = _FIXES.get(each.noun, _FIXES[each.kind]) if owner is not None or each.kind != "file" else _FIX_OF_NUMBER
     return Item(key, each.kind, each.noun, name, fix, id(owner) if owner is not None else 0, holder, None, 0, group)
 
 

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["by_address", "look"]
 
-_FIX_OF_THREAD: Final = (
-    "let it end when its owner does: stop and join it in close() of a Disposable, or give it to a ResourceScope with managed(...)"
-)
+_FIX_OF_THREAD: Final = "let it end when its owner does: stop and join it (a Timer: cancel it) in close() of a Disposable, or give it to a ResourceScope with managed(...)"
 _FIX_OF_EXECUTOR: Final = "with the executor as a context manager, or managed(executor, close='shutdown'): its workers end with the block"
 
 
