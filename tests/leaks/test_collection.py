@@ -19,7 +19,7 @@ def found():
     """What the audit says of each of them."""
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent.parent)}
     command = [sys.executable, str(HERE / "scripts" / "collection.py")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=560, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
