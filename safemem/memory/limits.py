@@ -6,6 +6,7 @@ import importlib
 import os
 import posixpath
 from functools import partial
+from glob import escape, glob
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem.memory.kernel import KernelFile, number_after, read_bytes, read_text
@@ -128,8 +129,6 @@ def _search(top: str, path: str, mounted: str) -> str | None:
     unknown = above - steps.count("..")
     if mounted != "/.." * above or unknown <= 0:
         return None
-    from glob import escape, glob
-
     own, names = str(os.getpid()), [escape(name) for name in steps if name not in {"", ".."}]
     for file in glob(posixpath.join(*"*" * unknown, *names, "cgroup.procs"), root_dir=top):
         if own in read_text(posixpath.join(top, file)).split():

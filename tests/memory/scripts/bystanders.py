@@ -52,6 +52,8 @@ def thinned(size: int) -> mmap.mmap:
         mapped[place] = 1
     for place in range(0, len(mapped), 2 * mmap.PAGESIZE):
         mapped.madvise(mmap.MADV_DONTNEED, place, mmap.PAGESIZE)
+    with suppress(OSError):
+        mapped.madvise(mmap.MADV_NOHUGEPAGE)  # or the kernel would fill the holes after a while
     return mapped
 
 
@@ -70,7 +72,7 @@ def disturb(what: str, limit: int) -> object:
         with file_of(int(0.25 * limit), "/dev/shm") as path:
             return touched(path, write=True)
     if what == "huge":
-        return thinned(limit // 2)
+        return thinned(int(0.4 * limit))
     # A heap full of holes: every second of many small objects goes, which gives next to nothing back.
     small = [bytes(400) for _ in range(int(0.5 * limit * MB / 448))]
     small[::2] = [None] * len(small[::2])  # type: ignore[list-item]
