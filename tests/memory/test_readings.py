@@ -229,5 +229,5 @@ def test_macos():
     info, trimmed, readings, failed = json.loads(done.stdout)
     assert [value is None for value in info] == [True, True, True, True, False, True, False, False]
     assert trimmed == 0
-    assert readings == [None, None, None, None, None, 2]
-    assert failed == [None] * 6
+    assert readings == [None, None, None, None, None, 2, None]
+    assert failed == [None] * 7
