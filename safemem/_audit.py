@@ -54,7 +54,7 @@ def audit(wishes: Wishes) -> int:
     for module in ("tempfile", "multiprocessing.shared_memory"):  # what they make is noted only if they are there when the audit begins
         import_module(module)
     note_openings()
-    watching = Audit.of_program(trace=wishes.trace)
+    watching = Audit(trace=wishes.trace)
     watching.start()
     status = _run(start, process)
     if os.getpid() != process:  # a child that the program forked and that got here: it ends as it would, too

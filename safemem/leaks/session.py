@@ -10,6 +10,7 @@ from safemem._graph import class_of
 from safemem.leaks.census import Suspect
 from safemem.leaks.circles import circles_left
 from safemem.leaks.evidence import Evidence
+from safemem.leaks.fills import variables_of_program
 from safemem.leaks.findings import findings_of_audit
 from safemem.leaks.frozen import set_aside
 from safemem.leaks.heap import census, referents_of
@@ -60,13 +61,13 @@ class Audit:
         "_before",
         "_lengths",
         "_looks",
+        "_made_first",
         "_next",
         "_running",
         "_streaks",
         "_table",
         "_traces",
         "_tracing",
-        "_whole",
         "report",
     )
 
@@ -77,15 +78,7 @@ class Audit:
         self._tracing = trace
         self._running = False
         self._traces = False
-        self._whole = False
         self.report: LeakReport | None = None
-
-    @classmethod
-    def of_program(cls, *, trace: bool) -> Self:
-        """Return the audit of a whole program, from its first line to its end: what its modules fill while they are executed is theirs."""
-        audit = cls(trace)
-        audit._whole = True
-        return audit
 
     def start(self) -> None:
         """Begin.
@@ -108,6 +101,7 @@ class Audit:
         }
         objects.clear()
         self._streaks: dict[int, int] = {}  # by address: looks in a row at which it had grown
+        self._made_first: set[int] = set()
         self._looks = 0
         self._next = 0.0
         self._before: Any = snapshot(explain=False)
@@ -134,6 +128,8 @@ class Audit:
         self._table, grown, _ = census(objects, self._table)
         objects.clear()
         self._streaks = {id(obj): self._streaks.get(id(obj), 0) + 1 for obj in grown}
+        named = variables_of_program()
+        self._made_first = {id(obj) for obj in grown if id(obj) not in named or id(obj) in self._made_first}
         grown.clear()
         self._looks += 1
         self._next = perf_counter() + (perf_counter() - start) * _SHARE
@@ -161,6 +157,7 @@ class Audit:
             self._table = self._before = None
             self._aside = []
             self._streaks = self._lengths = {}
+            self._made_first = set()
             if self._traces:
                 self._end_trace()
         self.report = LeakReport(tuple(leaks), "audit")
@@ -188,7 +185,7 @@ class Audit:
         evidence = Evidence.of(new, traced=self._tracing)
         new.clear()
         try:
-            return findings_of_audit(pairs, evidence, self, whole=self._whole) if pairs else []
+            return findings_of_audit(pairs, evidence, self, self._made_first) if pairs else []
         finally:
             pairs.clear()
             evidence.close()
