@@ -94,7 +94,9 @@ def _prepared(wishes: Wishes) -> Callable[[], object]:
     code = _compiled(name)
     main = _become(wishes.program, os.path.dirname(os.path.realpath(name)))
     loader = _loader(name)
-    vars(main).update({"__file__": os.path.abspath(name), "__cached__": None, "__loader__": loader})
+    vars(main).update({"__file__": os.path.abspath(name), "__loader__": loader})
+    if sys.version_info < (3, 15):
+        vars(main)["__cached__"] = None
     return lambda: exec(code, vars(main))  # noqa: S102 - this is what it is for
 
 

@@ -22,7 +22,7 @@ from safemem.errors import CycleWarning
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["attach", "finalize", "forget", "watch_exit"]
+__all__ = ["attach", "finalize", "forget", "is_dropped", "watch_exit"]
 
 T = TypeVar("T")
 
@@ -45,6 +45,7 @@ class _Entry:
 _registry: Final[dict[Any, _Entry]] = {}
 _numbers: Final = count()
 _latest = -1  # the number of the one made last
+_exiting = False  # whether those that are left are being run
 _watching: tuple[int, bool] | None = None  # the process, and whether it was known to be a child of multiprocessing
 
 
@@ -147,6 +148,14 @@ def forget(finalizer: finalize[Any]) -> bool:
     return entry is not None and entry.process == os.getpid()
 
 
+def is_dropped(ref: weakref.ref[Any]) -> bool:
+    """Whether a finaliser runs because its object died, not because the program ends; `ref` is a weak reference to that object.
+
+    From Python 3.15 on, while the collector takes an object away, such a reference may still lead to it.
+    """
+    return not _exiting or ref() is None
+
+
 def _check_callable(func: object) -> None:
     if not callable(func):
         msg = f"func must be callable, got {func!r}"
@@ -202,11 +211,14 @@ def watch_exit() -> int:
 
 def _run_at_exit() -> None:
     """Run what is left, the newest first, and what comes up meanwhile."""
+    global _exiting  # noqa: PLW0603 - of the process
     latest = _latest
+    _exiting = True
     while waiting := _waiting():
         while waiting and latest == _latest:  # else there is a newer one
             _run_one(waiting.pop()[1])
         latest = _latest
+    _exiting = False
     for each in list(_registry):  # those that were not to run at exit, which the end of all modules would otherwise make them do
         _registry.pop(each, None)
     # Modules are torn down in no useful order; those who die in that find this one only if it is held by what goes last.

@@ -8,7 +8,7 @@ import weakref
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem._finalize import finalize
+from safemem._finalize import finalize, is_dropped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +112,7 @@ class Resource(Held):
 
 def _abandoned(owner: weakref.ref[Held], what: str, release: Callable[[Ending], None], place: Place) -> None:
     """Release what nobody closed; `owner` tells which of the two it was, being dropped or the exit."""
-    dropped = owner() is None
+    dropped = is_dropped(owner)
     try:
         release(Ending.DROPPED if dropped else Ending.EXIT)
     finally:

@@ -8,7 +8,7 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from safemem._finalize import finalize
+from safemem._finalize import finalize, is_dropped
 from safemem.resources._checks import check_choice, check_size
 from safemem.resources._place import place_of_caller
 from safemem.resources.segment import allocate, map_file
@@ -184,7 +184,7 @@ def _close(descriptor: _Descriptor) -> None:
 
 def _let_go(descriptor: _Descriptor) -> None:
     """Clean up after an object that died open, or at exit."""
-    dropped = descriptor.ref is not None and descriptor.ref() is None
+    dropped = descriptor.ref is not None and is_dropped(descriptor.ref)
     fd = descriptor.fd
     _close(descriptor)
     if dropped:

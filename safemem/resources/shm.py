@@ -9,7 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from safemem._finalize import attach as attach_finalizer
-from safemem._finalize import finalize, forget, watch_exit
+from safemem._finalize import finalize, forget, is_dropped, watch_exit
 from safemem.resources import segment as segments
 from safemem.resources._checks import check_choice, check_init, check_mode, check_name, check_size
 from safemem.resources._place import place_of_caller
@@ -305,7 +305,7 @@ def _let_go(segment: segments.Segment) -> None:
     """Clean up after a block that died open, or at exit."""
     if segment.fd < 0:  # it was never made
         return
-    dropped = segment.ref is not None and segment.ref() is None
+    dropped = segment.ref is not None and is_dropped(segment.ref)
     inherited = segment.owner not in {0, os.getpid()}
     segments.end(segment)
     if dropped and not inherited:
