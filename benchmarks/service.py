@@ -145,7 +145,7 @@ def main(kind: str, bound: int, limit: str, size: int, *, bursts: int, seed: int
         import safemem
 
         safemem.MemoryBudget()
-        reserve = confine(limit, size) + int(SHARE * size * (1.3 if safemem.core.NATIVE else 1.45))
+        reserve = confine(limit, size) + int(SHARE * size * (1.3 if safemem.core.NATIVE else 1.35))
     service = Service(kind, bound, seed, reserve)
     service.serve(FILL)
     service.report("fill")
