@@ -214,11 +214,13 @@ def _run_at_exit() -> None:
     global _exiting  # noqa: PLW0603 - of the process
     latest = _latest
     _exiting = True
-    while waiting := _waiting():
-        while waiting and latest == _latest:  # else there is a newer one
-            _run_one(waiting.pop()[1])
-        latest = _latest
-    _exiting = False
+    try:
+        while waiting := _waiting():
+            while waiting and latest == _latest:  # else there is a newer one
+                _run_one(waiting.pop()[1])
+            latest = _latest
+    finally:
+        _exiting = False
     for each in list(_registry):  # those that were not to run at exit, which the end of all modules would otherwise make them do
         _registry.pop(each, None)
     # Modules are torn down in no useful order; those who die in that find this one only if it is held by what goes last.

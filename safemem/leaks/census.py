@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextvars
-import gc
 import io
 from array import array
 from collections import Counter
@@ -13,7 +12,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem._graph import attributes_of, class_of
-from safemem.leaks.frozen import set_aside
+from safemem.leaks.frozen import all_objects, set_aside
 from safemem.leaks.heap import census, referents_of
 
 if TYPE_CHECKING:
@@ -259,9 +258,7 @@ class Following:
         return self._again(self._objects())
 
     def _objects(self) -> list[Any]:
-        objects = gc.get_objects()
-        objects += self.aside  # a list made of both would be among the objects, and hold itself
-        return objects
+        return all_objects(self.aside)
 
 
 def _exit_handlers() -> int:

@@ -14,7 +14,14 @@ from safemem._graph import class_of
 from safemem.leaks.heap import referents_of
 from safemem.leaks.roots import boundaries, is_tool
 
-__all__ = ["set_aside"]
+__all__ = ["all_objects", "set_aside"]
+
+
+def all_objects(aside: list[Any]) -> list[Any]:
+    """Return the objects that the collector lists, and those that were set aside: in its own list, for one made of both would be listed, and hold itself."""
+    objects = gc.get_objects()
+    objects += aside
+    return objects
 
 
 def set_aside() -> list[Any]:

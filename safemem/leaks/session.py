@@ -12,7 +12,7 @@ from safemem.leaks.circles import circles_left
 from safemem.leaks.evidence import Evidence
 from safemem.leaks.fills import variables_of_program
 from safemem.leaks.findings import findings_of_audit
-from safemem.leaks.frozen import set_aside
+from safemem.leaks.frozen import all_objects, set_aside
 from safemem.leaks.heap import census, referents_of
 from safemem.leaks.openings import opened_since
 from safemem.leaks.probes import snapshot
@@ -191,9 +191,7 @@ class Audit:
             evidence.close()
 
     def _objects(self) -> list[Any]:
-        objects = gc.get_objects()
-        objects += self._aside  # a list made of both would be among the objects, and hold itself
-        return objects
+        return all_objects(self._aside)
 
     def __enter__(self) -> Self:
         self.start()

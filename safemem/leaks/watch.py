@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from safemem._graph import class_of, mro_of, type_name
 from safemem.leaks.fixes import fix_for
-from safemem.leaks.frozen import set_aside
+from safemem.leaks.frozen import all_objects, set_aside
 from safemem.leaks.report import Leak
 from safemem.leaks.walk import in_words, ways_to
 from safemem.leaks.words import signature_of
@@ -112,8 +112,7 @@ def _check_class(cls: Any) -> None:
 
 
 def _instances(cls: type) -> list[Any]:
-    found = gc.get_objects()
-    found += set_aside()
+    found = all_objects(set_aside())
     kinds: dict[int, bool] = {}  # by the address of the class: classes may have a hash of their own
     chosen: list[Any] = []
     for obj in found:
