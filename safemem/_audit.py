@@ -22,7 +22,7 @@ from safemem._console import CommandError, OutputError, complain
 from safemem.leaks.places import count_as_own
 from safemem.leaks.probes.recording import note_openings
 from safemem.leaks.report import Leak, LeakReport
-from safemem.leaks.session import Audit
+from safemem.leaks.session import AuditOfProgram
 from safemem.leaks.terminal import show
 
 __all__ = ["Wishes", "audit"]
@@ -54,7 +54,7 @@ def audit(wishes: Wishes) -> int:
     for module in ("tempfile", "multiprocessing.shared_memory"):  # what they make is noted only if they are there when the audit begins
         import_module(module)
     note_openings()
-    watching = Audit(trace=wishes.trace)
+    watching = AuditOfProgram(trace=wishes.trace)
     watching.start()
     status = _run(start, process)
     if os.getpid() != process:  # a child that the program forked and that got here: it ends as it would, too

@@ -18,7 +18,7 @@ from safemem.leaks.heap import census, referents_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Following", "Suspect"]
+__all__ = ["Following", "Suspect", "dicts_of"]
 
 _COUNTED: Final[tuple[Any, ...]] = (tuple, list, dict, set, frozenset, str, bytes, bytearray)
 _LENGTHS: Final[dict[int, Callable[[Any], int]]] = {id(cls): cls.__len__ for cls in _COUNTED}
@@ -200,7 +200,7 @@ class Following:
         wanted = self.suspects or {}
         pairs = [(wanted[id(obj)], obj) for obj in compress(objects, map(wanted.__contains__, map(id, objects)))]
         hidden = wanted.keys() - {suspect.address for suspect, _ in pairs}
-        return pairs + [(wanted[id(obj)], obj) for obj in _dicts_of(objects, hidden)] if hidden else pairs
+        return pairs + [(wanted[id(obj)], obj) for obj in dicts_of(objects, hidden)] if hidden else pairs
 
     def _keep_types(self, objects: list[Any], calls: int) -> None:
         now = Counter(map(id, map(type, objects)))
@@ -271,7 +271,7 @@ def _values_in_context() -> list[tuple[contextvars.ContextVar[Any], int, int]]:
     return [(variable, _LENGTHS[kind](value), _LEAST_TEXT if kind in _TEXTS else 1) for variable, value, kind in found if kind in _LENGTHS]
 
 
-def _dicts_of(objects: list[Any], wanted: set[int]) -> list[Any]:
+def dicts_of(objects: list[Any], wanted: set[int]) -> list[Any]:
     """Return the dicts that the collector does not know of, through their owners."""
     found = {id(other): other for obj in objects for other in referents_of(obj) if class_of(other) is dict and id(other) in wanted}
     return list(found.values())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from safemem._graph import attributes_of, class_of, mro_of, type_name
 from safemem.leaks.benign import is_bounded, is_mirror, is_of_tool, is_weak_table
-from safemem.leaks.fills import is_import, is_variable_of_program
+from safemem.leaks.fills import is_import
 from safemem.leaks.fixes import KIND_OF, fix_for
 from safemem.leaks.heap import referents_of
 from safemem.leaks.names import describe, edges_along
@@ -22,7 +22,7 @@ from safemem.leaks.walk import ATEXIT, AUDIT, CALLBACKS, CIRCLE, NATIVE, Way, wa
 from safemem.leaks.words import signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from safemem.leaks.census import Following, Suspect
     from safemem.leaks.evidence import Evidence, Sample
@@ -147,17 +147,16 @@ def benign_among(pairs: list[tuple[Suspect, Any]], own: object, *roots: Root, so
     return found
 
 
-def findings_of_audit(pairs: list[tuple[Suspect, Any]], evidence: Evidence, own: object, made_first: set[int]) -> list[Leak]:
+def findings_of_audit(
+    pairs: list[tuple[Suspect, Any]], evidence: Evidence, own: object, is_filled: Callable[[Way, Any], bool]
+) -> list[Leak]:
     """Return what leaks of containers that were growing without rounds; `own`: the audit itself.
 
-    `made_first`: the addresses of those that no variable of the program's main module referred to when they grew: if one does now, it is full.
+    `is_filled`: whether one that is held in a certain way is a table that the program fills.
     """
     findings = Findings(1, evidence)
     ways = ways_to([obj for _, obj in pairs], avoid=[pairs, *pairs, evidence.new], audit=[findings, own])
-    ways = [
-        None if way is None or is_import(obj) or (id(obj) in made_first and is_variable_of_program(way, obj)) else way
-        for (_, obj), way in zip(pairs, ways, strict=True)
-    ]
+    ways = [None if way is None or is_import(obj) or is_filled(way, obj) else way for (_, obj), way in zip(pairs, ways, strict=True)]
     _add_containers(findings, pairs, ways)
     return [leak for leak, _ in findings.sure] or findings.weak
 

@@ -43,6 +43,7 @@ class Picture:
 
     def finish(self) -> LeakReport:
         """Look for the fourth time, the last, and return what grew all the while."""
+        self._audit.look()
         return LeakReport(self._audit.stop().leaks)
 
     def drop(self) -> None:

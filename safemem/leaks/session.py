@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
+from itertools import takewhile
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem._graph import class_of
-from safemem.leaks.census import Suspect
+from safemem.leaks.calls import CallClock
+from safemem.leaks.census import Suspect, dicts_of
 from safemem.leaks.circles import circles_left
 from safemem.leaks.evidence import Evidence
-from safemem.leaks.fills import variables_of_program
+from safemem.leaks.fills import is_variable_of_program, table_of_program, variables_of_program
 from safemem.leaks.findings import findings_of_audit
 from safemem.leaks.frozen import all_objects, set_aside
 from safemem.leaks.heap import census, referents_of
 from safemem.leaks.openings import opened_since
+from safemem.leaks.pace import Paces
 from safemem.leaks.probes import snapshot
 from safemem.leaks.report import LeakReport
 from safemem.leaks.watch import overdue
@@ -23,13 +27,16 @@ if TYPE_CHECKING:
     from typing import Self
 
     from safemem.leaks.report import Leak
+    from safemem.leaks.walk import Way
 
-__all__ = ["Audit"]
+__all__ = ["Audit", "AuditOfProgram"]
 
 _AT_ONCE: Final = 8  # looks before their cost counts
 _SHARE: Final = 20  # a look may take this part of the time
 _LOOKS: Final = 4  # that are enough to tell what goes on growing from what is full
 _ENTRIES: Final = 200  # that something must have grown by
+_STEADY: Final = 100  # that are enough if as many came with each call
+_CONTAINERS: Final = 700  # made since the last look, half of which are enough for another; if the collector does not tell
 _FRAMES: Final = 16
 
 
@@ -59,11 +66,14 @@ class Audit:
     __slots__ = (
         "_aside",
         "_before",
+        "_last",
         "_lengths",
         "_looks",
+        "_made",
         "_made_first",
         "_next",
         "_running",
+        "_since",
         "_streaks",
         "_table",
         "_traces",
@@ -103,6 +113,8 @@ class Audit:
         self._streaks: dict[int, int] = {}  # by address: looks in a row at which it had grown
         self._made_first: set[int] = set()
         self._looks = 0
+        self._made = 0  # containers since the last look, as far as the collector counts them
+        self._since = self._last = perf_counter()
         self._next = 0.0
         self._before: Any = snapshot(explain=False)
         self._running = True
@@ -116,8 +128,15 @@ class Audit:
             tracemalloc.start(_FRAMES)
 
     def _after_collection(self, phase: str, _info: dict[str, int]) -> None:
-        if phase == "stop" and (self._looks < _AT_ONCE or perf_counter() >= self._next):
+        if phase == "start":
+            self._made += gc.get_count()[0]
+        elif self._has_gone_on() and (self._looks < _AT_ONCE or perf_counter() >= self._next):
             self.look()
+
+    def _has_gone_on(self) -> bool:
+        """Whether so much has happened since the last look that it means something if a container has not grown."""
+        now = perf_counter()
+        return self._made >= (gc.get_threshold()[0] or _CONTAINERS) // 2 or now - self._last >= (now - self._since) / _SHARE
 
     def look(self) -> None:
         """Look what has grown since the last look; nothing happens unless the audit is running."""
@@ -132,7 +151,9 @@ class Audit:
         self._made_first = {id(obj) for obj in grown if id(obj) not in named or id(obj) in self._made_first}
         grown.clear()
         self._looks += 1
-        self._next = perf_counter() + (perf_counter() - start) * _SHARE
+        self._made = 0
+        self._last = perf_counter()
+        self._next = self._last + (self._last - start) * _SHARE
 
     def stop(self) -> LeakReport:
         """End, and return what leaks.
@@ -144,10 +165,13 @@ class Audit:
             msg = "the audit has not been started: start() it first"
             raise RuntimeError(msg)
         gc.callbacks.remove(self._after_collection)
+        self._made += gc.get_count()[0]
+        once_more = not self._looks or self._has_gone_on()
         leaks: list[Leak] = []
         try:
             leaks += circles_left(every=not gc.isenabled())
-            self.look()
+            if once_more:
+                self.look()
             self._running = False
             leaks += opened_since(self._before)
             leaks += self._grown()
@@ -170,25 +194,38 @@ class Audit:
         tracemalloc.stop()
 
     def _grown(self) -> list[Leak]:
-        """Return the containers that were growing at every look, up to the last."""
-        least = min(_LOOKS, self._looks)
+        """Return the containers that were growing up to the last look."""
         objects = self._objects()
         new = census(objects, self._table, fresh=True)[2]
         pairs: list[tuple[Suspect, Any]] = []
-        for obj in objects:
-            if self._streaks.get(id(obj), 0) >= least:
+        hidden = self._growing().difference(map(id, objects))
+        for obj in [*objects, *dicts_of(objects, hidden)]:
+            least = self._least(obj)
+            if least:
                 suspect = Suspect(obj)
                 suspect.grew = suspect.size - self._lengths.get(id(obj), 0)
-                if suspect.grew >= _ENTRIES:
+                if suspect.grew >= least:
                     pairs.append((suspect, obj))
         objects.clear()
         evidence = Evidence.of(new, traced=self._tracing)
         new.clear()
         try:
-            return findings_of_audit(pairs, evidence, self, self._made_first) if pairs else []
+            return findings_of_audit(pairs, evidence, self, self._is_filled) if pairs else []
         finally:
             pairs.clear()
             evidence.close()
+
+    def _growing(self) -> set[int]:
+        """Return the addresses of all that was growing."""
+        return set(self._streaks)
+
+    def _least(self, obj: Any) -> int:
+        """Return by how much a container must have grown to be reported; 0 if it was not growing at every look."""
+        return _ENTRIES if self._streaks.get(id(obj), 0) >= min(_LOOKS, self._looks) else 0
+
+    def _is_filled(self, way: Way, obj: Any) -> bool:
+        """Whether a container that was growing is full: the program made it first, and then gave it the name that it is found by."""
+        return id(obj) in self._made_first and is_variable_of_program(way, obj)
 
     def _objects(self) -> list[Any]:
         return all_objects(self._aside)
@@ -199,3 +236,48 @@ class Audit:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+class AuditOfProgram(Audit):
+    """The audit of a whole program, which also tells what grows by as much for each call of its functions: few are enough for that.
+
+    A table that the body of the program fills is none of that, though a function may be called for each of its rows.
+    """
+
+    __slots__ = ("_clock", "_paces")
+
+    def start(self) -> None:
+        """Begin."""
+        super().start()
+        self._clock = clock = CallClock()
+        self._paces = Paces(self._objects, lambda: clock.calls)
+        clock.start(self._paces.look)
+
+    def stop(self) -> LeakReport:
+        """End, and return what leaks."""
+        self._clock.stop()
+        return super().stop()
+
+    def _growing(self) -> set[int]:
+        return super()._growing() | self._paces.addresses
+
+    def _least(self, obj: Any) -> int:
+        return super()._least(obj) or (_STEADY if not self._clock.ended and self._paces.is_steady(obj) else 0)
+
+    def _is_filled(self, way: Way, obj: Any) -> bool:
+        if super()._least(obj):
+            return super()._is_filled(way, obj)
+        table = table_of_program(way)
+        return (self._paces.is_made_first(id(obj)) and is_variable_of_program(way, obj)) or (
+            table is not None and not self._clock.is_named_again_and_again(table)
+        )
+
+    def _grown(self) -> list[Leak]:
+        return [self._with_line(leak) for leak in super()._grown()]
+
+    def _with_line(self, leak: Leak) -> Leak:
+        """Say which line adds to it, as far as it can be told from the functions that were called."""
+        labels = [edge.label for edge in leak.path.edges] if leak.path is not None else []
+        names = [label[1:] for label in takewhile(lambda label: not label.startswith("["), labels) if label[1:].isidentifier()]
+        where = leak.where or (self._clock.line_that_adds(names[-1], leak.count) if names else None)
+        return replace(leak, where=where)

@@ -1,4 +1,4 @@
-"""`safemem audit`: what a program makes and then uses is no leak; what it adds to up to its end is."""
+"""`safemem audit`: what a program makes and then uses is no leak; what it adds to up to its end is, and in short programs what each call adds to."""
 
 from __future__ import annotations
 

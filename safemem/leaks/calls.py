@@ -1,0 +1,170 @@
+"""Counts the calls of a program's own functions: the clock by which growth is told in programs too short for the collector to run in.
+
+From Python 3.12 on it is `sys.monitoring` that tells of calls, and code that is not the program's is heard once. Before that it is a profile function in
+the thread that starts the clock and in those that it starts, which hears everything, and so is taken away after half a million events.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from safemem.leaks.places import is_own_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+__all__ = ["CallClock"]
+
+_FIRST: Final = 16  # calls
+_LAST: Final = 1 << 18  # calls, which take a quarter of a second to count
+_EVENTS: Final = 500_000  # that a profile function hears
+_AGAIN: Final = 16  # calls of one function that make it one that is called again and again
+_MANY: Final = 10_000  # functions, beyond which no more are told apart
+_TOOLS: Final = (4, 3)  # numbers that sys.monitoring has set aside for nobody in particular
+_OPTIMIZED: Final = 1  # a flag of code: of a function, not of the body of a module or class
+_ADDING: Final[set[object]] = {"STORE_SUBSCR", "append", "add", "setdefault", "update", "insert", "extend", "appendleft"}
+
+
+class CallClock:
+    """Counts calls from `start(at_doubling)` to `stop()`; `at_doubling()` is called at the sixteenth, the thirty-second, and so on, in whatever thread.
+
+    It ends by itself after a quarter of a million calls, in a forked child, and when another tool takes its place; `ended` tells.
+    """
+
+    __slots__ = ("_at_doubling", "_functions", "_next", "_process", "_stop", "calls", "ended")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.ended = False
+        self._at_doubling: Callable[[], object] | None = None
+        self._functions: dict[int, list[Any]] = {}  # by address of their code: the code, and how often it was called
+        self._next = _FIRST
+        self._process = os.getpid()
+        self._stop: Callable[[], None] | None = None
+
+    def start(self, at_doubling: Callable[[], object]) -> None:
+        """Begin to count."""
+        self._at_doubling = at_doubling
+        self._stop = self._by_monitoring() if sys.version_info >= (3, 12) else self._by_profile()
+
+    def stop(self) -> None:
+        """Count no more."""
+        stop, self._stop = self._stop, None
+        if stop is not None:
+            stop()
+
+    def is_named_again_and_again(self, name: str) -> bool:
+        """Whether a function that was called many times names a variable."""
+        return bool(self._naming(name))
+
+    def line_that_adds(self, name: str, count: int) -> str | None:
+        """Return `file:line` where an attribute or variable is added to, in the function that was called most nearly so many times."""
+        found = [(abs(math.log(calls / count)), code) for code, calls in self._naming(name)]
+        if not found:
+            return None
+        code = min(found, key=itemgetter(0))[1]
+        return f"{code.co_filename}:{_line_that_adds(code, name)}"
+
+    def _naming(self, name: str) -> list[tuple[Any, int]]:
+        functions = [*self._functions.values()]
+        return [
+            (code, calls)
+            for code, calls in functions
+            if calls >= _AGAIN and code.co_flags & _OPTIMIZED and (name in code.co_names or name in code.co_freevars)
+        ]
+
+    def _entry_of(self, code: CodeType) -> list[Any] | None:
+        """Return what a call of some code is counted in; None if it is not the program's."""
+        if not is_own_code(code.co_filename):
+            return None
+        return self._functions.setdefault(id(code) if len(self._functions) < _MANY else 0, [code, 0])
+
+    def _count(self, entry: list[Any]) -> None:
+        entry[1] += 1
+        self.calls += 1
+        if self.calls >= self._next:
+            self._double()
+
+    def _double(self) -> None:
+        self._next = self.calls * 2
+        if self._next > _LAST or os.getpid() != self._process:
+            self._end()
+        elif self._at_doubling is not None:
+            self._at_doubling()
+
+    def _end(self) -> None:
+        self.ended = True
+        self.stop()
+
+    def _by_monitoring(self) -> Callable[[], None] | None:
+        monitoring: Any = vars(sys)["monitoring"]
+        tool = next((number for number in _TOOLS if monitoring.get_tool(number) is None), None)
+        if tool is None:
+            return None
+        disable, event, functions = monitoring.DISABLE, monitoring.events.PY_START, self._functions
+
+        def called(code: CodeType, _offset: int) -> Any:
+            entry = functions.get(id(code)) or self._entry_of(code)
+            if entry is None:
+                return disable
+            self._count(entry)
+            return None
+
+        def stop() -> None:
+            monitoring.set_events(tool, 0)
+            monitoring.register_callback(tool, event, None)
+            monitoring.free_tool_id(tool)
+
+        monitoring.use_tool_id(tool, "safemem audit")
+        monitoring.register_callback(tool, event, called)
+        monitoring.set_events(tool, event)
+        return stop
+
+    def _by_profile(self) -> Callable[[], None] | None:
+        if sys.getprofile() is not None or threading.getprofile() is not None:
+            return None
+        left = _EVENTS
+        foreign: set[str] = set()  # files
+
+        def called(frame: FrameType, event: str, _: object) -> None:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                self._end()
+            if self._stop is None:
+                sys.setprofile(None)  # of this thread, whichever it is
+            elif event == "call" and frame.f_code.co_filename not in foreign:
+                entry = self._functions.get(id(frame.f_code)) or self._entry_of(frame.f_code)
+                if entry is None:
+                    foreign.add(frame.f_code.co_filename)
+                else:
+                    self._count(entry)
+
+        def stop() -> None:
+            if sys.getprofile() is called:
+                sys.setprofile(None)
+            if threading.getprofile() is called:
+                threading.setprofile(None)  # pyright: ignore[reportArgumentType]
+
+        self._stop = stop
+        threading.setprofile(called)
+        sys.setprofile(called)
+        return stop
+
+
+def _line_that_adds(code: CodeType, name: str) -> int:
+    """Return the first line of a function that names something and seems to add to it; else the first that names it."""
+    import dis
+
+    lines: dict[int, set[object]] = {}
+    for instruction in dis.get_instructions(code):
+        line = instruction.positions.lineno if instruction.positions is not None else None
+        lines.setdefault(line or code.co_firstlineno, set()).update((instruction.argval, instruction.opname))
+    naming = [line for line, names in lines.items() if name in names]
+    return next((line for line in naming if lines[line] & _ADDING), naming[0] if naming else code.co_firstlineno)
