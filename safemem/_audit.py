@@ -21,8 +21,8 @@ from typing import Any
 from safemem._console import CommandError, OutputError, complain
 from safemem.leaks.places import count_as_own
 from safemem.leaks.probes.recording import note_openings
+from safemem.leaks.program import AuditOfProgram
 from safemem.leaks.report import Leak, LeakReport
-from safemem.leaks.session import AuditOfProgram
 from safemem.leaks.terminal import show
 
 __all__ = ["Wishes", "audit"]
@@ -59,7 +59,7 @@ def audit(wishes: Wishes) -> int:
     status = _run(start, process)
     if os.getpid() != process:  # a child that the program forked and that got here: it ends as it would, too
         return status
-    _let_end()
+    _let_end(watching)
     leaks = tuple(leak for leak in watching.stop().leaks if not _is_for_good(leak))
     report = LeakReport(leaks, f"safemem audit {wishes.program[0]}").without(wishes.ignore)
     _tell(report, wishes)
@@ -209,12 +209,13 @@ def _is_ours(trace: TracebackType) -> bool:
     return name in {__file__, "<frozen runpy>"} or name.endswith(f"{os.sep}runpy.py")
 
 
-def _let_end() -> None:
+def _let_end(watching: AuditOfProgram) -> None:
     """Go through the end of a program: wait for its threads, call its exit handlers; a handler that fails is shown, as always."""
     try:
         threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other name for it
     except KeyboardInterrupt as error:
         _show(error)
+    watching.before_exit_handlers()
     atexit._run_exitfuncs()  # noqa: SLF001 - there is no other name for it
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -107,8 +107,11 @@ _INTERNED: Final = sys.intern("safemem.leaks.benign: this string is in the table
 def is_mirror(way: Way) -> bool:
     """Whether what grows is a table of the standard library that only shows how much there is of something else.
 
-    Or the interpreter's table of interned strings, which the collector knows of from 3.14 on, and which holds none of them.
+    Or the interpreter's table of interned strings, which the collector knows of from 3.14 on, and which holds none of them; or the list of weak
+    references to its cursors that a connection of sqlite3 has, which it clears of dead ones at every two hundredth.
     """
+    if len(way.nodes) > 1 and "sqlite3.Connection" in class_names(way.nodes[-2]):
+        return True
     if class_of(way.nodes[0]) is dict and _get(way.nodes[0], _INTERNED) is _INTERNED:
         return True
     module = way.root.source.removeprefix("module ")

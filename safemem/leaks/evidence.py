@@ -15,7 +15,7 @@ from safemem.leaks.places import is_own_code, place_of_function
 from safemem.leaks.roots import is_module
 from safemem.leaks.sizes import own_size
 
-__all__ = ["Evidence", "Sample"]
+__all__ = ["Evidence", "ExitHandlers", "Sample"]
 
 _FRAMES: Final = 16
 _LOOKED_AT: Final = 2_000  # referents at either end of a container in which what is new is looked for first
@@ -39,20 +39,19 @@ class ExitHandlers:
 
     def __init__(self) -> None:
         self._before: tuple[Any, Any] | None = None
-        self.names: list[tuple[str, str | None]] = []  # of those that came, each with its place
-        self.gone: list[None] = []  # one for each that went
+        self.names: Counter[tuple[str, str | None]] = Counter()  # of those that came, each with its place
+        self.gone = 0
 
     def begin(self) -> None:
         """Listen from now on."""
         register, unregister = self._before = atexit.register, atexit.unregister
-        names, gone = self.names, self.gone
 
         def registering(func: Any, /, *args: Any, **kwargs: Any) -> Any:
-            names.append((describe(func), place_of_function(func)))
+            self.names[describe(func), place_of_function(func)] += 1
             return register(func, *args, **kwargs)
 
         def unregistering(func: Any, /) -> None:
-            gone.append(None)
+            self.gone += 1
             unregister(func)
 
         atexit.register, atexit.unregister = registering, unregistering
@@ -60,7 +59,7 @@ class ExitHandlers:
     @property
     def more(self) -> int:
         """How many came that did not go."""
-        return len(self.names) - len(self.gone)
+        return self.names.total() - self.gone
 
     def end(self) -> None:
         """Listen no more."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from safemem.leaks.census import Following, Suspect
     from safemem.leaks.evidence import Evidence, Sample
 
-__all__ = ["Findings", "add_arrays", "benign_among", "findings_of_audit", "leaks_of"]
+__all__ = ["Findings", "add_arrays", "benign_among", "findings_of_audit", "leak_of_exit_handler", "leaks_of"]
 
 _SAMPLES: Final = 4  # objects of each type that are searched for
 _TYPES: Final = 40
@@ -161,15 +161,19 @@ def findings_of_audit(
     return [leak for leak, _ in findings.sure] or findings.weak
 
 
-def _add_exit_handlers(findings: Findings, names: list[tuple[str, str | None]], count: int) -> None:
+def _add_exit_handlers(findings: Findings, names: Iterable[tuple[str, str | None]], count: int) -> None:
     """Add the exit handlers, unless what they keep was found already, which says more."""
     if any(leak.holder.startswith(ATEXIT) for leak, _ in findings.sure):
         return
-    for name, where in dict.fromkeys(names):
-        path = RetentionPath((Edge(ATEXIT, " callback", name),), f"{ATEXIT} -> callback {name}")
-        what = f"{count} more exit handlers after {findings.calls} calls"
-        leak = Leak("listener", what, where, path.holder, 0, signature_of("listener", path.holder), fix_for("atexit"), path, count)
-        findings.sure.append((leak, set()))
+    for name, where in names:
+        findings.sure.append((leak_of_exit_handler(name, where, count, f"after {findings.calls} calls"), set()))
+
+
+def leak_of_exit_handler(name: str, where: str | None, count: int, when: str) -> Leak:
+    """Return the leak of an exit handler that is registered again and again."""
+    path = RetentionPath((Edge(ATEXIT, " callback", name),), f"{ATEXIT} -> callback {name}")
+    signature = signature_of("listener", path.holder)
+    return Leak("listener", f"{count} more exit handlers {when}", where, path.holder, 0, signature, fix_for("atexit"), path, count)
 
 
 def _add_variables(findings: Findings) -> None:

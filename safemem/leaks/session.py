@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import replace
-from itertools import takewhile
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem._graph import class_of
-from safemem.leaks.calls import CallClock
 from safemem.leaks.census import Suspect, dicts_of
 from safemem.leaks.circles import circles_left
 from safemem.leaks.evidence import Evidence
-from safemem.leaks.fills import is_variable_of_program, table_of_program, variables_of_program
+from safemem.leaks.fills import is_variable_of_program, variables_of_program
 from safemem.leaks.findings import findings_of_audit
 from safemem.leaks.frozen import all_objects, set_aside
 from safemem.leaks.heap import census, referents_of
 from safemem.leaks.openings import opened_since
-from safemem.leaks.pace import Paces
 from safemem.leaks.probes import snapshot
 from safemem.leaks.report import LeakReport
 from safemem.leaks.watch import overdue
@@ -29,13 +25,12 @@ if TYPE_CHECKING:
     from safemem.leaks.report import Leak
     from safemem.leaks.walk import Way
 
-__all__ = ["Audit", "AuditOfProgram"]
+__all__ = ["Audit"]
 
 _AT_ONCE: Final = 8  # looks before their cost counts
 _SHARE: Final = 20  # a look may take this part of the time
 _LOOKS: Final = 4  # that are enough to tell what goes on growing from what is full
 _ENTRIES: Final = 200  # that something must have grown by
-_STEADY: Final = 100  # that are enough if as many came with each call
 _CONTAINERS: Final = 700  # made since the last look, half of which are enough for another; if the collector does not tell
 _FRAMES: Final = 16
 
@@ -66,6 +61,8 @@ class Audit:
     __slots__ = (
         "_aside",
         "_before",
+        "_began",
+        "_due",
         "_last",
         "_lengths",
         "_looks",
@@ -114,7 +111,8 @@ class Audit:
         self._made_first: set[int] = set()
         self._looks = 0
         self._made = 0  # containers since the last look, as far as the collector counts them
-        self._since = self._last = perf_counter()
+        self._since = self._last = self._began = process_time()
+        self._due = False  # whether there is a look when the collector has run
         self._next = 0.0
         self._before: Any = snapshot(explain=False)
         self._running = True
@@ -130,12 +128,18 @@ class Audit:
     def _after_collection(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":
             self._made += gc.get_count()[0]
-        elif self._has_gone_on() and (self._looks < _AT_ONCE or perf_counter() >= self._next):
+            self._due = self._has_gone_on() and (self._looks < _AT_ONCE or perf_counter() >= self._next)
+            self._began = process_time()
+            return
+        spent = process_time() - self._began
+        self._since += spent
+        self._last += spent
+        if self._due:
             self.look()
 
     def _has_gone_on(self) -> bool:
-        """Whether so much has happened since the last look that it means something if a container has not grown."""
-        now = perf_counter()
+        """Whether so much has happened since the last look, other than collections, that it means something if a container has not grown."""
+        now = process_time()
         return self._made >= (gc.get_threshold()[0] or _CONTAINERS) // 2 or now - self._last >= (now - self._since) / _SHARE
 
     def look(self) -> None:
@@ -152,8 +156,8 @@ class Audit:
         grown.clear()
         self._looks += 1
         self._made = 0
-        self._last = perf_counter()
-        self._next = self._last + (self._last - start) * _SHARE
+        self._last = process_time()
+        self._next = perf_counter() + (perf_counter() - start) * _SHARE
 
     def stop(self) -> LeakReport:
         """End, and return what leaks.
@@ -164,17 +168,11 @@ class Audit:
         if not self._running:
             msg = "the audit has not been started: start() it first"
             raise RuntimeError(msg)
-        gc.callbacks.remove(self._after_collection)
-        self._made += gc.get_count()[0]
-        once_more = not self._looks or self._has_gone_on()
         leaks: list[Leak] = []
         try:
-            leaks += circles_left(every=not gc.isenabled())
-            if once_more:
-                self.look()
+            leaks += self._left_so_far()
             self._running = False
             leaks += opened_since(self._before)
-            leaks += self._grown()
             leaks += overdue()
         finally:
             self._running = False
@@ -186,6 +184,16 @@ class Audit:
                 self._end_trace()
         self.report = LeakReport(tuple(leaks), "audit")
         return self.report
+
+    def _left_so_far(self) -> list[Leak]:
+        """Return the cycles, and what was growing; from now on there is no look."""
+        gc.callbacks.remove(self._after_collection)
+        self._made += gc.get_count()[0]
+        once_more = not self._looks or self._has_gone_on()
+        circles = circles_left(every=not gc.isenabled())
+        if once_more:
+            self.look()
+        return circles + self._grown()
 
     def _end_trace(self) -> None:
         import tracemalloc
@@ -236,48 +244,3 @@ class Audit:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-class AuditOfProgram(Audit):
-    """The audit of a whole program, which also tells what grows by as much for each call of its functions: few are enough for that.
-
-    A table that the body of the program fills is none of that, though a function may be called for each of its rows.
-    """
-
-    __slots__ = ("_clock", "_paces")
-
-    def start(self) -> None:
-        """Begin."""
-        super().start()
-        self._clock = clock = CallClock()
-        self._paces = Paces(self._objects, lambda: clock.calls)
-        clock.start(self._paces.look)
-
-    def stop(self) -> LeakReport:
-        """End, and return what leaks."""
-        self._clock.stop()
-        return super().stop()
-
-    def _growing(self) -> set[int]:
-        return super()._growing() | self._paces.addresses
-
-    def _least(self, obj: Any) -> int:
-        return super()._least(obj) or (_STEADY if not self._clock.ended and self._paces.is_steady(obj) else 0)
-
-    def _is_filled(self, way: Way, obj: Any) -> bool:
-        if super()._least(obj):
-            return super()._is_filled(way, obj)
-        table = table_of_program(way)
-        return (self._paces.is_made_first(id(obj)) and is_variable_of_program(way, obj)) or (
-            table is not None and not self._clock.is_named_again_and_again(table)
-        )
-
-    def _grown(self) -> list[Leak]:
-        return [self._with_line(leak) for leak in super()._grown()]
-
-    def _with_line(self, leak: Leak) -> Leak:
-        """Say which line adds to it, as far as it can be told from the functions that were called."""
-        labels = [edge.label for edge in leak.path.edges] if leak.path is not None else []
-        names = [label[1:] for label in takewhile(lambda label: not label.startswith("["), labels) if label[1:].isidentifier()]
-        where = leak.where or (self._clock.line_that_adds(names[-1], leak.count) if names else None)
-        return replace(leak, where=where)

@@ -117,6 +117,54 @@ for thread in threads:
         "module __main__.events",
         7,
     ),
+    "exit handlers": (
+        """
+import atexit
+
+class Connection:
+    def __init__(self):
+        atexit.register(self.close)
+
+    def close(self): ...
+
+for _ in range(150):
+    Connection()
+""",
+        "atexit -> callback method Connection.close",
+        8,
+    ),
+    "finalizers": (
+        """
+import weakref
+
+class Reader:
+    def __init__(self):
+        weakref.finalize(self, self.close)
+
+    def close(self): ...
+
+for _ in range(150):
+    Reader()
+""",
+        "module weakref.finalize._registry",
+        None,
+    ),
+    "emptied at exit": (
+        """
+import atexit
+
+waiting = []
+atexit.register(waiting.clear)
+
+def handle(number):
+    waiting.append(str(number))
+
+for number in range(300):
+    handle(number)
+""",
+        "module __main__.waiting",
+        8,
+    ),
     "tasks": (
         """
 import asyncio
@@ -180,6 +228,28 @@ def handle(number):
 
 for number in range(1500):
     handle(number)
+""",
+    "handlers that are taken back": """
+import atexit
+
+def work():
+    atexit.register(print, "not shown")
+    atexit.unregister(print)
+
+for _ in range(300):
+    work()
+""",
+    "cursors": """
+import atexit, sqlite3
+
+connection = sqlite3.connect(":memory:")
+atexit.register(connection.close)
+
+def ask(number):
+    return connection.execute("SELECT ?", (number,)).fetchone()
+
+for number in range(170):
+    ask(number)
 """,
     "saw-tooth": """
 batch = []
