@@ -37,12 +37,13 @@ class CallClock:
     It ends by itself after a quarter of a million calls, in a forked child, and when another tool takes its place; `ended` tells.
     """
 
-    __slots__ = ("_at_doubling", "_functions", "_next", "_process", "_stop", "calls", "ended")
+    __slots__ = ("_at_doubling", "_busy", "_functions", "_next", "_process", "_stop", "calls", "ended")
 
     def __init__(self) -> None:
         self.calls = 0
         self.ended = False
         self._at_doubling: Callable[[], object] | None = None
+        self._busy = threading.Lock()
         self._functions: dict[int, list[Any]] = {}  # by address of their code: the code, and how often it was called
         self._next = _FIRST
         self._process = os.getpid()
@@ -92,11 +93,18 @@ class CallClock:
             self._double()
 
     def _double(self) -> None:
-        self._next = self.calls * 2
-        if self._next > _LAST or os.getpid() != self._process:
+        if not self._busy.acquire(blocking=False):
+            return  # another thread does it just now, while this one goes on
+        try:
+            if self.calls * 2 > _LAST or os.getpid() != self._process:
+                self._end()
+            elif self._at_doubling is not None:
+                self._at_doubling()
+            self._next = self.calls * 2
+        except (MemoryError, RecursionError):  # are no business of the function that is called just now
             self._end()
-        elif self._at_doubling is not None:
-            self._at_doubling()
+        finally:
+            self._busy.release()
 
     def _end(self) -> None:
         self.ended = True
@@ -149,6 +157,8 @@ class CallClock:
         def stop() -> None:
             if sys.getprofile() is called:
                 sys.setprofile(None)
+            else:
+                self.ended = True
             if threading.getprofile() is called:
                 threading.setprofile(None)  # pyright: ignore[reportArgumentType]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from safemem.leaks.fills import variables_of_program
@@ -29,10 +28,9 @@ class _Pace(NamedTuple):
 class Paces:
     """How fast each container has grown in each stretch; made of addresses and numbers, it keeps nothing alive."""
 
-    __slots__ = ("_busy", "_calls", "_calls_now", "_objects", "_paces", "_table")
+    __slots__ = ("_calls", "_calls_now", "_objects", "_paces", "_table")
 
     def __init__(self, objects: Callable[[], list[Any]], calls_now: Callable[[], int]) -> None:
-        self._busy = Lock()
         self._objects = objects
         self._calls_now = calls_now
         self._table: Table = None
@@ -45,15 +43,7 @@ class Paces:
         return set(self._paces)
 
     def look(self) -> None:
-        """End a stretch and begin another, unless a thread does it just now."""
-        if not self._busy.acquire(blocking=False):
-            return
-        try:
-            self._look()
-        finally:
-            self._busy.release()
-
-    def _look(self) -> None:
+        """End a stretch and begin another; one at a time."""
         objects = self._objects()
         self._table, grown, _ = census(objects, self._table)
         objects.clear()

@@ -40,7 +40,7 @@ import encodings.idna, json.tool, html.parser, urllib.robotparser, tomllib, zone
 """
 LOOP = """
 SEEN = []
-for number in range(20_000):
+for number in range(80_000):
     SEEN.append([number])
 """
 HANDLER = """

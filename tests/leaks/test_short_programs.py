@@ -97,7 +97,7 @@ for number in range(300):
     ),
     "threads": (
         """
-import threading
+import threading, time
 
 events = []
 
@@ -105,8 +105,10 @@ def note(number):
     events.append((number, "x" * 20 + str(number)))
 
 def work():
-    for number in range(50):
-        note(number)
+    end = time.monotonic() + 4  # a look takes half a second where there is no GIL
+    while time.monotonic() < end:
+        note(len(events))
+        time.sleep(0.01)
 
 threads = [threading.Thread(target=work) for _ in range(10)]
 for thread in threads:
@@ -238,6 +240,23 @@ def work():
 
 for _ in range(300):
     work()
+""",
+    "profiled": """
+import cProfile
+
+squares = {}
+
+def square(number):
+    if number not in squares:
+        squares[number] = [number] * 10
+    return squares[number]
+
+for number in range(300):
+    square(number)
+cProfile.Profile().runcall(square, 1)
+for _ in range(5):
+    for number in range(300):
+        square(number)
 """,
     "cursors": """
 import atexit, sqlite3
