@@ -56,9 +56,9 @@ class CallClock:
 
     def stop(self) -> None:
         """Count no more."""
-        stop, self._stop = self._stop, None
-        if stop is not None:
-            stop()
+        if self._stop is not None:
+            self._stop()
+            self._stop = None
 
     def is_named_again_and_again(self, name: str) -> bool:
         """Whether a function that was called many times names a variable."""
