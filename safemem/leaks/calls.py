@@ -55,7 +55,11 @@ class CallClock:
         self._stop = self._by_monitoring() if sys.version_info >= (3, 12) else self._by_profile()
 
     def stop(self) -> None:
-        """Count no more."""
+        """Count no more; a look that another thread takes is waited for."""
+        with self._busy:
+            self._remove()
+
+    def _remove(self) -> None:
         if self._stop is not None:
             self._stop()
             self._stop = None
@@ -108,7 +112,7 @@ class CallClock:
 
     def _end(self) -> None:
         self.ended = True
-        self.stop()
+        self._remove()
 
     def _by_monitoring(self) -> Callable[[], None] | None:
         monitoring: Any = vars(sys)["monitoring"]
@@ -144,7 +148,8 @@ class CallClock:
             nonlocal left
             left -= 1
             if left <= 0:
-                self._end()
+                self.calls = _LAST
+                self._double()
             if self._stop is None:
                 sys.setprofile(None)  # of this thread, whichever it is
             elif event == "call" and frame.f_code.co_filename not in foreign:
