@@ -71,7 +71,7 @@ class AuditOfProgram(Audit):
 
     def _with_line(self, leak: Leak) -> Leak:
         """Say which line adds to it, as far as it can be told from the functions that were called."""
-        labels = [edge.label for edge in leak.path.edges] if leak.path is not None else []
+        labels = [edge.label for edge in leak.path.edges] if leak.path is not None and leak.kind != "cycle" else []
         names = [label[1:] for label in takewhile(lambda label: not label.startswith("["), labels) if label[1:].isidentifier()]
         where = leak.where or (self._clock.line_that_adds(names[-1], leak.count) if names else None)
         return replace(leak, where=where)

@@ -187,7 +187,8 @@ class Audit:
 
     def _left_so_far(self) -> list[Leak]:
         """Return the cycles, and what was growing; from now on there is no look."""
-        gc.callbacks.remove(self._after_collection)
+        if self._after_collection in gc.callbacks:  # the program may have cleared them
+            gc.callbacks.remove(self._after_collection)
         self._made += gc.get_count()[0]
         once_more = not self._looks or self._has_gone_on()
         circles = circles_left(every=not gc.isenabled())

@@ -333,7 +333,7 @@ main()
 """,
 }
 ALONE = """
-import cProfile, sys, threading
+import cProfile, gc, sys, threading
 
 called = []
 
@@ -344,6 +344,7 @@ def hook(frame, event, _):
     if event == "call" and frame.f_code is handle.__code__:
         called.append("seen")
 
+gc.callbacks.clear()
 profile = cProfile.Profile()
 profile.runcall(handle, 1)
 sys.setprofile(hook)
