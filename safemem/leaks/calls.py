@@ -13,7 +13,7 @@ import threading
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem.leaks.places import is_own_code
+from safemem.leaks.places import is_own_code, place_of_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,10 +69,14 @@ class CallClock:
         return bool(self._naming(name))
 
     def line_that_adds(self, name: str, count: int) -> str | None:
-        """Return `file:line` where an attribute or variable is added to, in the function that was called most nearly so many times."""
+        """Return `file:line` where an attribute or variable is added to, in the function that was called most nearly so many times.
+
+        If none names it, and it is a function itself, the line where that begins.
+        """
         found = [(abs(math.log(calls / count)), code) for code, calls in self._naming(name)]
         if not found:
-            return None
+            named_so = [code for code, calls in [*self._functions.values()] if calls >= _AGAIN and code.co_name == name]
+            return place_of_code(named_so[0]) if len(named_so) == 1 else None
         code = min(found, key=itemgetter(0))[1]
         return f"{code.co_filename}:{_line_that_adds(code, name)}"
 

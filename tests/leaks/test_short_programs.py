@@ -56,7 +56,7 @@ for number in range(300):
     Service().get(number)
 """,
         "module __main__.Service.get",
-        None,
+        5,
     ),
     "listeners": (
         """
