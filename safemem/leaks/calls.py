@@ -1,7 +1,7 @@
 """Counts the calls of a program's own functions: the clock by which growth is told in programs too short for the collector to run in.
 
 From Python 3.12 on it is `sys.monitoring` that tells of calls, and code that is not the program's is heard once. Before that it is a profile function in
-the thread that starts the clock and in those that it starts, which hears everything, and so is taken away after half a million events.
+the thread that starts the clock and in those that it starts, which hears everything, and so is taken away after half a million events, some tenths of a second.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["CallClock"]
 
 _FIRST: Final = 16  # calls
-_LAST: Final = 1 << 18  # calls, which take a quarter of a second to count
+_LAST: Final = 1 << 20  # calls, which take a third of a second to count
 _EVENTS: Final = 500_000  # that a profile function hears
 _AGAIN: Final = 16  # calls of one function that make it one that is called again and again
 _MANY: Final = 10_000  # functions, beyond which no more are told apart
@@ -34,7 +34,7 @@ _ADDING: Final[set[object]] = {"STORE_SUBSCR", "append", "add", "setdefault", "u
 class CallClock:
     """Counts calls from `start(at_doubling)` to `stop()`; `at_doubling()` is called at the sixteenth, the thirty-second, and so on, in whatever thread.
 
-    It ends by itself after a quarter of a million calls, in a forked child, and when another tool takes its place; `ended` tells.
+    It ends by itself after a million calls, in a forked child, and when another tool takes its place; `ended` tells.
     """
 
     __slots__ = ("_at_doubling", "_busy", "_functions", "_next", "_process", "_stop", "calls", "ended")
@@ -104,7 +104,7 @@ class CallClock:
         if not self._busy.acquire(blocking=False):
             return  # another thread does it just now, while this one goes on
         try:
-            if self.calls * 2 > _LAST or os.getpid() != self._process:
+            if self.calls >= _LAST or os.getpid() != self._process:
                 self._end()
             elif self._at_doubling is not None:
                 self._at_doubling()

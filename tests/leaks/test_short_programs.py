@@ -119,6 +119,19 @@ for thread in threads:
         "module __main__.events",
         7,
     ),
+    "many texts": (
+        """
+log = []
+
+def handle(number):
+    log.append(str(number))
+
+for number in range(50_000):
+    handle(number)
+""",
+        "module __main__.log",
+        5,
+    ),
     "exit handlers": (
         """
 import atexit
@@ -240,6 +253,20 @@ def work():
 
 for _ in range(300):
     work()
+""",
+    "warm for long": """
+squares = {}
+
+def square(number):
+    if number not in squares:
+        squares[number] = str(number * number)
+    return squares[number]
+
+for number in range(400_000):
+    square(number)
+for _ in range(2):
+    for number in range(400_000):
+        square(number)
 """,
     "profiled": """
 import cProfile
