@@ -6,6 +6,7 @@ the thread that starts the clock and in those that it starts, which hears everyt
 
 from __future__ import annotations
 
+import dis
 import math
 import os
 import sys
@@ -28,6 +29,7 @@ _AGAIN: Final = 16  # calls of one function that make it one that is called agai
 _MANY: Final = 10_000  # functions, beyond which no more are told apart
 _TOOLS: Final = (4, 3)  # numbers that sys.monitoring has set aside for nobody in particular
 _OPTIMIZED: Final = 1  # a flag of code: of a function, not of the body of a module or class
+_RESUMED: Final = 0x20 | 0x80 | 0x200  # of a generator, coroutine, asynchronous generator
 _ADDING: Final[set[object]] = {"STORE_SUBSCR", "append", "add", "setdefault", "update", "insert", "extend", "appendleft"}
 
 
@@ -44,7 +46,7 @@ class CallClock:
         self.ended = False
         self._at_doubling: Callable[[], object] | None = None
         self._busy = threading.Lock()
-        self._functions: dict[int, list[Any]] = {}  # by address of their code: the code, and how often it was called
+        self._functions: dict[int, list[Any]] = {}  # by address of their code: the code, and how often it was called, and by itself
         self._next = _FIRST
         self._process = os.getpid()
         self._stop: Callable[[], None] | None = None
@@ -64,38 +66,42 @@ class CallClock:
             self._stop()
             self._stop = None
 
-    def is_named_again_and_again(self, name: str) -> bool:
-        """Whether a function that was called many times names a variable."""
-        return bool(self._naming(name))
+    def is_added_to_again_and_again(self, name: str) -> bool:
+        """Whether a function that was called many times, and not mostly by itself, names an attribute or variable, or is called so."""
+        return any(again < calls / 2 for _, calls, again in self._naming(name) or self._called_so(name))
 
     def line_that_adds(self, name: str, count: int) -> str | None:
         """Return `file:line` where an attribute or variable is added to, in the function that was called most nearly so many times.
 
         If none names it, and it is a function itself, the line where that begins.
         """
-        found = [(abs(math.log(calls / count)), code) for code, calls in self._naming(name)]
+        found = [(abs(math.log(calls / count)), code) for code, calls, _ in self._naming(name)]
         if not found:
-            named_so = [code for code, calls in [*self._functions.values()] if calls >= _AGAIN and code.co_name == name]
-            return place_of_code(named_so[0]) if len(named_so) == 1 else None
+            called_so = self._called_so(name)
+            return place_of_code(called_so[0][0]) if len(called_so) == 1 else None
         code = min(found, key=itemgetter(0))[1]
         return f"{code.co_filename}:{_line_that_adds(code, name)}"
 
-    def _naming(self, name: str) -> list[tuple[Any, int]]:
+    def _naming(self, name: str) -> list[tuple[Any, int, int]]:
+        return [found for found in self._often() if name in found[0].co_names or name in found[0].co_freevars]
+
+    def _called_so(self, name: str) -> list[tuple[Any, int, int]]:
+        return [found for found in self._often() if found[0].co_name == name]
+
+    def _often(self) -> list[tuple[Any, int, int]]:
         functions = [*self._functions.values()]
-        return [
-            (code, calls)
-            for code, calls in functions
-            if calls >= _AGAIN and code.co_flags & _OPTIMIZED and (name in code.co_names or name in code.co_freevars)
-        ]
+        return [(code, calls, again) for code, calls, again in functions if calls >= _AGAIN and code.co_flags & _OPTIMIZED]
 
     def _entry_of(self, code: CodeType) -> list[Any] | None:
         """Return what a call of some code is counted in; None if it is not the program's."""
         if not is_own_code(code.co_filename):
             return None
-        return self._functions.setdefault(id(code) if len(self._functions) < _MANY else 0, [code, 0])
+        return self._functions.setdefault(id(code) if len(self._functions) < _MANY else 0, [code, 0, 0])
 
-    def _count(self, entry: list[Any]) -> None:
+    def _count(self, entry: list[Any], caller: FrameType | None) -> None:
         entry[1] += 1
+        if caller is not None and caller.f_code is entry[0]:
+            entry[2] += 1
         self.calls += 1
         if self.calls >= self._next:
             self._double()
@@ -123,13 +129,14 @@ class CallClock:
         tool = next((number for number in _TOOLS if monitoring.get_tool(number) is None), None)
         if tool is None:
             return None
-        disable, event, functions = monitoring.DISABLE, monitoring.events.PY_START, self._functions
+        disable, event = monitoring.DISABLE, monitoring.events.PY_START
+        functions, frame_of = self._functions, sys._getframe
 
         def called(code: CodeType, _offset: int) -> Any:
             entry = functions.get(id(code)) or self._entry_of(code)
             if entry is None:
                 return disable
-            self._count(entry)
+            self._count(entry, frame_of(1).f_back)
             return None
 
         def stop() -> None:
@@ -156,12 +163,12 @@ class CallClock:
                 self._double()
             if self._stop is None:
                 sys.setprofile(None)  # of this thread, whichever it is
-            elif event == "call" and frame.f_code.co_filename not in foreign:
+            elif event == "call" and frame.f_code.co_filename not in foreign and _is_beginning(frame):
                 entry = self._functions.get(id(frame.f_code)) or self._entry_of(frame.f_code)
                 if entry is None:
                     foreign.add(frame.f_code.co_filename)
                 else:
-                    self._count(entry)
+                    self._count(entry, frame.f_back)
 
         def stop() -> None:
             if sys.getprofile() is called:
@@ -177,10 +184,14 @@ class CallClock:
         return stop
 
 
+def _is_beginning(frame: FrameType) -> bool:
+    """Whether a function begins, rather than that a generator or coroutine goes on (of Python 3.11, which tells of both)."""
+    code = frame.f_code
+    return not code.co_flags & _RESUMED or frame.f_lasti <= 4 + 2 * (len(code.co_cellvars) + bool(code.co_freevars))
+
+
 def _line_that_adds(code: CodeType, name: str) -> int:
     """Return the first line of a function that names something and seems to add to it; else the first that names it."""
-    import dis
-
     lines: dict[int, set[object]] = {}
     for instruction in dis.get_instructions(code):
         line = instruction.positions.lineno if instruction.positions is not None else None

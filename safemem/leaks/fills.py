@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections import deque
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
-from safemem._graph import class_of
-from safemem.leaks.names import attributes_of_module
+from safemem.leaks.names import attributes_of_module, edges_along
 from safemem.leaks.roots import is_module
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import FrameType
+
+    from safemem.leaks.report import Edge
     from safemem.leaks.walk import Way
 
-__all__ = ["is_import", "is_variable_of_program", "table_of_program", "variables_of_program"]
+__all__ = ["is_import", "is_importing", "is_variable_of_program", "names_along", "names_in_program", "variables_of_program"]
 
 _GENERATED: Final = 200  # modules without a file
-_PLAIN: Final[tuple[Any, ...]] = (dict, list, set, deque)
+_DEPTH: Final = 300  # frames that are looked at
+_IMPORTER: Final = "<frozen importlib._bootstrap>"
+_NAME: Final = re.compile(r"^\.(\w+)$|closure variable '(\w+)'$")
 
 
 def is_import(grows: Any) -> bool:
@@ -25,6 +31,18 @@ def is_import(grows: Any) -> bool:
         return False
     modules: list[Any] = [*sys.modules.values()]
     return sum(is_module(module) and attributes_of_module(module).get("__spec__") is None for module in modules) < _GENERATED
+
+
+def is_importing() -> bool:
+    """Whether a module is being imported just now, in this thread."""
+    frame: FrameType | None = sys._getframe()
+    for _ in range(_DEPTH):
+        if frame is None:
+            return False
+        if frame.f_code.co_filename == _IMPORTER:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def variables_of_program() -> set[int]:
@@ -38,11 +56,13 @@ def is_variable_of_program(way: Way, grows: Any) -> bool:
     return way.nodes[0] is sys.modules.get("__main__") and id(grows) in variables_of_program()
 
 
-def table_of_program(way: Way) -> str | None:
-    """Return the main module's variable by which something is held, if it refers to a plain container; else None."""
-    main: Any = sys.modules.get("__main__")
-    if way.nodes[0] is not main or not is_module(main):
-        return None
-    first = {id(node) for node in way.nodes[1:3]}  # the module's dict may be between
-    names = [name for name, value in [*attributes_of_module(main).items()] if id(value) in first and class_of(value) in _PLAIN]
-    return names[0] if names else None
+def names_in_program(way: Way) -> list[str]:
+    """Return by which names a function would get from the main module to what it adds to: variables, attributes; nothing if it is held elsewhere."""
+    return names_along(edges_along(way.root, way.nodes)) if way.nodes[0] is sys.modules.get("__main__") else []
+
+
+def names_along(edges: Iterable[Edge]) -> list[str]:
+    """Return the names of attributes and variables on a path, up to the first container that it leads into."""
+    labels = [edge.label for edge in edges]
+    found = [_NAME.search(label) for label in takewhile(lambda label: not label.startswith("["), labels)]
+    return [match[1] or match[2] for match in found if match is not None]

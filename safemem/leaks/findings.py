@@ -157,7 +157,7 @@ def findings_of_audit(
     findings = Findings(1, evidence)
     ways = ways_to([obj for _, obj in pairs], avoid=[pairs, *pairs, evidence.new], audit=[findings, own])
     ways = [None if way is None or is_import(obj) or is_filled(way, obj) else way for (_, obj), way in zip(pairs, ways, strict=True)]
-    _add_containers(findings, pairs, ways)
+    _add_containers(findings, pairs, ways, has_text_file=True)  # as far as is known
     return [leak for leak, _ in findings.sure] or findings.weak
 
 
@@ -190,9 +190,9 @@ def _add_variables(findings: Findings) -> None:
     findings.sure.append((leak, set()))
 
 
-def _add_containers(findings: Findings, pairs: list[tuple[Suspect, Any]], ways: list[Way | None]) -> None:
+def _add_containers(findings: Findings, pairs: list[tuple[Suspect, Any]], ways: list[Way | None], *, has_text_file: bool = False) -> None:
     suspected = {suspect.address for suspect, _ in pairs if suspect.own}
-    has_text_file = any(type_name(obj) == "StringIO" for _, obj in pairs)
+    has_text_file = has_text_file or any(type_name(obj) == "StringIO" for _, obj in pairs)
     for (suspect, obj), way in zip(pairs, ways, strict=True):
         if way is None or way.root.source in {AUDIT, CIRCLE}:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from safemem.leaks.fills import variables_of_program
+from safemem.leaks.fills import is_importing, variables_of_program
 from safemem.leaks.heap import census, referents_of
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Paces:
         objects = self._objects()
         self._table, grown, _ = census(objects, self._table)
         objects.clear()
+        if is_importing():
+            grown.clear()
         named = variables_of_program()
         calls = self._calls_now()  # other threads go on
         paces = {id(obj): self._next_pace(obj, calls - self._calls, id(obj) in named) for obj in grown}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from safemem.leaks.calls import CallClock
 from safemem.leaks.evidence import ExitHandlers
-from safemem.leaks.fills import is_variable_of_program, table_of_program
+from safemem.leaks.fills import is_variable_of_program, names_along, names_in_program
 from safemem.leaks.findings import leak_of_exit_handler
 from safemem.leaks.pace import Paces
 from safemem.leaks.session import Audit
@@ -25,7 +24,8 @@ _STEADY: Final = 100  # entries, or exit handlers, that are enough if as many ca
 class AuditOfProgram(Audit):
     """The audit of a whole program, which also tells what grows by as much for each call of its functions: few are enough for that.
 
-    A table that the body of the program fills is none of that, though a function may be called for each of its rows.
+    A table that the body of the program or one call of a function fills is none of that, though other functions are called for each of its rows; nor
+    is what a function adds to that calls itself.
     """
 
     __slots__ = ("_clock", "_exits", "_found", "_paces")
@@ -59,19 +59,21 @@ class AuditOfProgram(Audit):
         return super()._growing() | self._paces.addresses
 
     def _least(self, obj: Any) -> int:
-        return super()._least(obj) or (_STEADY if not self._clock.ended and self._paces.is_steady(obj) else 0)
+        return _STEADY if self._is_steady(obj) else super()._least(obj)
+
+    def _is_steady(self, obj: Any) -> bool:
+        return not self._clock.ended and self._paces.is_steady(obj)
 
     def _is_filled(self, way: Way, obj: Any) -> bool:
         if super()._least(obj):
             return super()._is_filled(way, obj)
-        table = table_of_program(way)
-        return (self._paces.is_made_first(id(obj)) and is_variable_of_program(way, obj)) or (
-            table is not None and not self._clock.is_named_again_and_again(table)
-        )
+        if self._paces.is_made_first(id(obj)) and is_variable_of_program(way, obj):
+            return True
+        names = names_in_program(way)
+        return bool(names) and not any(map(self._clock.is_added_to_again_and_again, names))
 
     def _with_line(self, leak: Leak) -> Leak:
         """Say which line adds to it, as far as it can be told from the functions that were called."""
-        labels = [edge.label for edge in leak.path.edges] if leak.path is not None and leak.kind != "cycle" else []
-        names = [label[1:] for label in takewhile(lambda label: not label.startswith("["), labels) if label[1:].isidentifier()]
-        where = leak.where or (self._clock.line_that_adds(names[-1], leak.count) if names else None)
-        return replace(leak, where=where)
+        names = names_along(leak.path.edges) if leak.path is not None and leak.kind != "cycle" else []
+        lines = (self._clock.line_that_adds(name, leak.count) for name in reversed(names))
+        return replace(leak, where=leak.where or next(filter(None, lines), None))

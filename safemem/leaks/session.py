@@ -10,7 +10,7 @@ from safemem._graph import class_of
 from safemem.leaks.census import Suspect, dicts_of
 from safemem.leaks.circles import circles_left
 from safemem.leaks.evidence import Evidence
-from safemem.leaks.fills import is_variable_of_program, variables_of_program
+from safemem.leaks.fills import is_importing, is_variable_of_program, variables_of_program
 from safemem.leaks.findings import findings_of_audit
 from safemem.leaks.frozen import all_objects, set_aside
 from safemem.leaks.heap import census, referents_of
@@ -71,6 +71,7 @@ class Audit:
         "_next",
         "_running",
         "_since",
+        "_sizes",
         "_streaks",
         "_table",
         "_traces",
@@ -107,6 +108,7 @@ class Audit:
             id(obj): len(referents_of(obj)) for obj in objects if class_of(obj) is dict or class_of(obj) is list or class_of(obj) is set
         }
         objects.clear()
+        self._sizes: dict[int, int] = {}  # by address, of what has grown
         self._streaks: dict[int, int] = {}  # by address: looks in a row at which it had grown
         self._made_first: set[int] = set()
         self._looks = 0
@@ -150,7 +152,12 @@ class Audit:
         objects = self._objects()
         self._table, grown, _ = census(objects, self._table)
         objects.clear()
-        self._streaks = {id(obj): self._streaks.get(id(obj), 0) + 1 for obj in grown}
+        if is_importing():  # what imports fill is full when they are through
+            grown.clear()
+        sizes = {id(obj): len(referents_of(obj)) for obj in grown}
+        streaks, before = self._streaks, self._sizes
+        self._streaks = {number: streaks.get(number, 0) + 1 for number, size in sizes.items() if size > before.get(number, -1)}
+        self._sizes = sizes
         named = variables_of_program()
         self._made_first = {id(obj) for obj in grown if id(obj) not in named or id(obj) in self._made_first}
         grown.clear()
@@ -178,7 +185,7 @@ class Audit:
             self._running = False
             self._table = self._before = None
             self._aside = []
-            self._streaks = self._lengths = {}
+            self._streaks = self._lengths = self._sizes = {}
             self._made_first = set()
             if self._traces:
                 self._end_trace()

@@ -132,6 +132,38 @@ for number in range(50_000):
         "module __main__.log",
         5,
     ),
+    "queue": (
+        """
+import queue
+
+waiting = queue.Queue()
+
+def handle(number):
+    waiting.put("x" * 10 + str(number))
+
+for number in range(200):
+    handle(number)
+""",
+        "module __main__.waiting",
+        7,
+    ),
+    "closure": (
+        """
+def make():
+    history = []
+
+    def handle(number):
+        history.append(str(number))
+
+    return handle
+
+handle = make()
+for number in range(200):
+    handle(number)
+""",
+        "closure variable 'history'",
+        6,
+    ),
     "exit handlers": (
         """
 import atexit
@@ -267,6 +299,58 @@ for number in range(400_000):
 for _ in range(2):
     for number in range(400_000):
         square(number)
+""",
+    "recursion": """
+memo = {}
+
+def distance(a, b, i, j):
+    if (i, j) not in memo:
+        if not i or not j:
+            memo[i, j] = i + j
+        else:
+            same = distance(a, b, i - 1, j - 1) + (a[i - 1] != b[j - 1])
+            memo[i, j] = min(same, distance(a, b, i - 1, j) + 1, distance(a, b, i, j - 1) + 1)
+    return memo[i, j]
+
+print(distance("a walk in the park on", "the park and the walk", 20, 20))
+""",
+    "loader": """
+class Loader:
+    def __init__(self):
+        self.data = []
+
+    def parse(self, line):
+        return line.partition(":")
+
+    def load(self, lines):
+        for line in lines:
+            self.data.append(self.parse(line))
+
+loader = Loader()
+loader.load(f"{number}:" for number in range(400))
+print(len(loader.data))
+""",
+    "imports": """
+import numpy
+import xml.dom.minidom, email.mime.text, http.server, unittest.mock
+print(numpy.zeros(3).sum())
+""",
+    "multiprocessing": """
+import multiprocessing
+
+def work(queue, value):
+    value.value += 1
+    queue.put(1)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    queue, value = context.Queue(), context.Value("i", 0)
+    process = context.Process(target=work, args=(queue, value))
+    process.start()
+    print(queue.get(), value.value)
+    process.join()
+    queue.close()
+    queue.join_thread()
 """,
     "profiled": """
 import cProfile

@@ -26,7 +26,7 @@ def look(room: Room) -> Iterator[Item]:
 
 def _maps(room: Room) -> Iterator[Item]:
     kind: Any = loaded("mmap", "mmap")
-    owned = _in_shared_memory(room)
+    owned = _in_shared_memory(room) | _of_values(room)
     for obj in room.heap.of("mmap"):
         try:
             size = kind.__len__(obj)
@@ -38,6 +38,13 @@ def _maps(room: Room) -> Iterator[Item]:
 
 def _in_shared_memory(room: Room) -> set[int]:
     return {id(attribute(obj, "_mmap")) for obj in room.heap.of("SharedMemory")}
+
+
+def _of_values(room: Room) -> set[int]:
+    """Return the maps in which multiprocessing has its values and arrays: there is no way to close them."""
+    arenas = room.heap.of("Arena")
+    room.claim(*(attribute(arena, "fd") for arena in arenas))
+    return {id(attribute(arena, "buffer")) for arena in arenas}
 
 
 def _connections(room: Room) -> Iterator[Item]:

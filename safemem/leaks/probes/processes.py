@@ -25,6 +25,7 @@ _FIX_OF_POOL: Final = "with managed(pool, close='terminate'): its processes end 
 def look(room: Room) -> Iterator[Item]:
     """Find children and pools, and claim the descriptors and threads that are parts of them."""
     known = _of_helpers(room)
+    _claim_closed_queues(room)
     for process in room.heap.of("BaseProcess"):
         _pid_of(process, room)  # joined or not, what leads to it is a part of it
     for pool in room.heap.of("Pool"):
@@ -55,6 +56,13 @@ def _of_helpers(room: Room) -> set[int]:
             room.claim(*(attribute(helper, name) for name in descriptors))
             found.add(attribute(helper, pid) or 0)
     return found
+
+
+def _claim_closed_queues(room: Room) -> None:
+    """Claim the pipes of queues that were closed: where nothing was put into one, `close()` leaves them open."""
+    for queue in room.heap.of("Queue"):
+        if attribute(queue, "_closed") is True:
+            room.claim(*(descriptor_of(attribute(queue, end)) for end in ("_reader", "_writer")))
 
 
 def _pool(pool: Any, known: set[int], room: Room) -> Item | None:
