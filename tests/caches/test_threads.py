@@ -9,10 +9,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from helpers.kinds import KINDS, Kind, LivesFor, watched
+from helpers.kinds import KINDS, Kind
 from helpers.threads import run_threads, switching_often
 
-from safemem import LRUCache, TLRUCache, TTLCache
+from safemem import LRUCache
 
 THREADS = 8
 SECONDS = 0.6
@@ -20,23 +20,24 @@ BOUND = 50
 
 
 class Clocked:
-    """A clock that every reader pushes on a little: some items expire in the middle of everything."""
+    """A clock that every reader pushes on a little, until it is stopped: some items expire in the middle of everything."""
 
     def __init__(self) -> None:
         self.now = 0.0
+        self._step = 1.0
 
     def __call__(self) -> float:
-        self.now += 1.0
+        self.now += self._step
         return self.now
 
+    def stop(self) -> None:
+        """From here on nothing expires: what two looks tell can be compared."""
+        self._step = 0.0
 
-def make(kind: Kind, bound: float = BOUND, **options: Any) -> Any:
+
+def make(kind: Kind, clock: Clocked, bound: float = BOUND, **options: Any) -> Any:
     """A cache whose items, if they can, expire after some thousand operations."""
-    if kind.cls is LRUCache:
-        return watched(LRUCache(bound, **options))
-    if kind.cls is TTLCache:
-        return watched(TTLCache(bound, 3000, Clocked(), **options))
-    return watched(TLRUCache(bound, LivesFor(3000), Clocked(), **options))
+    return kind.make(bound, ttl=3000, clock=clock, **options)
 
 
 def mixed(cache: Any, number: int, seconds: float, bound: float) -> None:
@@ -86,10 +87,12 @@ def mixed(cache: Any, number: int, seconds: float, bound: float) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_mixed_operations(kind: Kind) -> None:
     """Any mixture of operations in eight threads raises nothing, and never exceeds the bound."""
-    cache = make(kind)
+    clock = Clocked()
+    cache = make(kind, clock)
     with switching_often():
         run_threads(THREADS, lambda number: mixed(cache, number, SECONDS, BOUND))
     cache._check()
+    clock.stop()
     assert len(cache) == len(list(cache)) == cache.currsize
 
 
@@ -103,7 +106,7 @@ def test_accounting(kind: Kind) -> None:
         with lock:
             removed[value] += 1
 
-    cache = make(kind, on_remove=on_remove)
+    cache = make(kind, Clocked(), on_remove=on_remove)
     stored: list[list[object]] = [[] for _ in range(THREADS)]
     looked = [0] * THREADS
 
@@ -138,7 +141,8 @@ def test_accounting(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_weights(kind: Kind) -> None:
     """The sum of the weights never exceeds the bound, and is exact at the end."""
-    cache = make(kind, 200, getsizeof=lambda value: value)
+    clock = Clocked()
+    cache = make(kind, clock, 200, getsizeof=lambda value: value)
 
     def work(number: int) -> None:
         dice = random.Random(number)
@@ -153,6 +157,7 @@ def test_weights(kind: Kind) -> None:
     with switching_often():
         run_threads(THREADS, work)
     cache._check()
+    clock.stop()
     assert cache.currsize == sum(cache.values())
 
 
@@ -163,7 +168,7 @@ def test_weights(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_nobody_ever_sees_too_much(kind: Kind, look: str, weighted: bool) -> None:
     """However closely others look while entries are stored and replaced, they never see the bound exceeded."""
-    cache = make(kind, 20, **({"getsizeof": lambda value: value} if weighted else {}))
+    cache = make(kind, Clocked(), 20, **({"getsizeof": lambda value: value} if weighted else {}))
     most: list[float] = []
     ways: dict[str, Any] = {
         "len": lambda: len(cache),
