@@ -189,18 +189,18 @@ class Following:
         if self.suspects is None:
             self.suspects = {id(obj): Suspect(obj) for obj in grown if id(obj) not in self.own}
         elif self.suspects:
-            again = self._again(objects)
+            listed = self._suspects_among(objects)
+            listed |= self._suspects_among(grown)  # dicts that the collector does not know of
             followed = set(self.suspects)
-            self.suspects = {suspect.address: suspect for suspect, obj in again if suspect.update(obj, calls, followed)}
+            self.suspects = {address: suspect for address, (suspect, obj) in listed.items() if suspect.update(obj, calls, followed)}
+            listed.clear()
         objects.clear()
         grown.clear()
 
-    def _again(self, objects: list[Any]) -> list[tuple[Suspect, Any]]:
-        """Return the suspects with their containers."""
+    def _suspects_among(self, objects: list[Any]) -> dict[int, tuple[Suspect, Any]]:
+        """Return the suspects whose containers are listed, with these, by address."""
         wanted = self.suspects or {}
-        pairs = [(wanted[id(obj)], obj) for obj in compress(objects, map(wanted.__contains__, map(id, objects)))]
-        hidden = wanted.keys() - {suspect.address for suspect, _ in pairs}
-        return pairs + [(wanted[id(obj)], obj) for obj in dicts_of(objects, hidden)] if hidden else pairs
+        return {id(obj): (wanted[id(obj)], obj) for obj in compress(objects, map(wanted.__contains__, map(id, objects)))}
 
     def _keep_types(self, objects: list[Any], calls: int) -> None:
         now = Counter(map(id, map(type, objects)))
@@ -255,7 +255,10 @@ class Following:
 
     def found(self) -> list[tuple[Suspect, Any]]:
         """Return the suspects with their containers, which are to be let go of soon."""
-        return self._again(self._objects())
+        objects = self._objects()
+        listed = self._suspects_among(objects)
+        wanted = self.suspects or {}
+        return [*listed.values(), *((wanted[id(obj)], obj) for obj in dicts_of(objects, wanted.keys() - listed.keys()))]
 
     def _objects(self) -> list[Any]:
         return all_objects(self.aside)
@@ -273,5 +276,7 @@ def _values_in_context() -> list[tuple[contextvars.ContextVar[Any], int, int]]:
 
 def dicts_of(objects: list[Any], wanted: set[int]) -> list[Any]:
     """Return the dicts that the collector does not know of, through their owners."""
+    if not wanted:
+        return []
     found = {id(other): other for obj in objects for other in referents_of(obj) if class_of(other) is dict and id(other) in wanted}
     return list(found.values())

@@ -37,6 +37,8 @@ _TOOLS: Final = (
     "safemem.leaks",
 )
 
+_PREFIXES: Final = tuple(f"{tool}." for tool in _TOOLS)
+
 _get: Final[Any] = vars(dict)["get"]
 
 
@@ -110,7 +112,7 @@ def _modules() -> tuple[list[Root], list[Root], list[Root]]:
 
 def is_tool(name: str) -> bool:
     """Whether a module is part of a tool."""
-    return any(name == tool or name.startswith(f"{tool}.") for tool in _TOOLS)
+    return f"{name}.".startswith(_PREFIXES)
 
 
 def _interpreter() -> Iterator[Root]:

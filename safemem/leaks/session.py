@@ -98,8 +98,6 @@ class Audit:
             msg = "the audit has been started already: stop() it first"
             raise RuntimeError(msg)
         self.report = None
-        if self._tracing:
-            self._trace()
         gc.collect()
         self._aside = set_aside()
         objects = self._objects()
@@ -117,6 +115,8 @@ class Audit:
         self._due = False  # whether there is a look when the collector has run
         self._next = 0.0
         self._before: Any = snapshot(explain=False)
+        if self._tracing:  # not before, as it makes everything slower
+            self._trace()
         self._running = True
         gc.callbacks.append(self._after_collection)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock()")
 
+FULL = os.environ.get("SAFEMEM_MATRIX") == "full"
 ROOM = os.path.dirname(os.path.abspath(lease.__file__))
 
 MAKES = {
@@ -143,13 +144,16 @@ def made_in_two(make, full, number: int, fork: Fork):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a fork where there are threads
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # what was whole already is dropped open
 def test_a_fork_at_every_line(full, make, raising):
-    """The child of a signal handler that forks takes nothing from its parent, whether its handler raises or it makes the thing as well."""
+    """The child of a signal handler that forks takes nothing from its parent, whether its handler raises or it makes the thing as well.
+
+    By default every third line is tried, and others where it raises; SAFEMEM_MATRIX=full tries every one.
+    """
     first = make(full)
     Fork(raising=False)() or os._exit(0)  # what is open now has a second descriptor from now on
     there = len(os.listdir(full))
     first.close()
     before, open_before = sorted(os.listdir(full)), descriptors()
-    for number in count(1):
+    for number in count(1 + (raising and not FULL), 1 if FULL else 3):
         fork = Fork(raising)
         made = made_in_two(make, full, number, fork)
         safemem.sweep(directories=[full])  # a name that was just being made up is the parent's, and then it is the child that leaves it
