@@ -23,14 +23,32 @@ if TYPE_CHECKING:
 __all__ = ["CallClock"]
 
 _FIRST: Final = 16  # calls
-_LAST: Final = 1 << 20  # calls, which take a third of a second to count
+_LAST: Final = 1 << 20  # calls, which take half a second to count
 _EVENTS: Final = 500_000  # that a profile function hears
 _AGAIN: Final = 16  # calls of one function that make it one that is called again and again
 _MANY: Final = 10_000  # functions, beyond which no more are told apart
+_EACH: Final = 256  # calls of one function whose callers are all looked at; it costs more than to count them
+_ONE_IN: Final = 17  # of those that follow
 _TOOLS: Final = (4, 3)  # numbers that sys.monitoring has set aside for nobody in particular
 _OPTIMIZED: Final = 1  # a flag of code: of a function, not of the body of a module or class
 _RESUMED: Final = 0x20 | 0x80 | 0x200  # of a generator, coroutine, asynchronous generator
+_identity: Final = object.__hash__  # unlike id() it is no audit event, of which the command listens to all
 _ADDING: Final[set[object]] = {"STORE_SUBSCR", "append", "add", "setdefault", "update", "insert", "extend", "appendleft"}
+
+
+class _Function:
+    """Some code of the program, how often it was called, and how often by itself among so many calls that were looked at."""
+
+    __slots__ = ("calls", "code", "looks", "recursions")
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+        self.calls = self.looks = self.recursions = 0
+
+    def look(self, caller: FrameType | None) -> None:
+        """Note who calls it."""
+        self.looks += 1
+        self.recursions += caller is not None and caller.f_code is self.code
 
 
 class CallClock:
@@ -46,7 +64,7 @@ class CallClock:
         self.ended = False
         self._at_doubling: Callable[[], object] | None = None
         self._busy = threading.Lock()
-        self._functions: dict[int, list[Any]] = {}  # by address of their code: the code, and how often it was called, and by itself
+        self._functions: dict[int, _Function] = {}  # by the identity of their code
         self._next = _FIRST
         self._process = os.getpid()
         self._stop: Callable[[], None] | None = None
@@ -68,40 +86,41 @@ class CallClock:
 
     def is_added_to_again_and_again(self, name: str) -> bool:
         """Whether a function that was called many times, and not mostly by itself, names an attribute or variable, or is called so."""
-        return any(again < calls / 2 for _, calls, again in self._naming(name) or self._called_so(name))
+        return any(function.recursions < function.looks / 2 for function in self._naming(name) or self._called_so(name))
 
     def line_that_adds(self, name: str, count: int) -> str | None:
         """Return `file:line` where an attribute or variable is added to, in the function that was called most nearly so many times.
 
         If none names it, and it is a function itself, the line where that begins.
         """
-        found = [(abs(math.log(calls / count)), code) for code, calls, _ in self._naming(name)]
+        found = [(abs(math.log(function.calls / count)), function.code) for function in self._naming(name)]
         if not found:
             called_so = self._called_so(name)
-            return place_of_code(called_so[0][0]) if len(called_so) == 1 else None
+            return place_of_code(called_so[0].code) if len(called_so) == 1 else None
         code = min(found, key=itemgetter(0))[1]
         return f"{code.co_filename}:{_line_that_adds(code, name)}"
 
-    def _naming(self, name: str) -> list[tuple[Any, int, int]]:
-        return [found for found in self._often() if name in found[0].co_names or name in found[0].co_freevars]
+    def _naming(self, name: str) -> list[_Function]:
+        return [function for function in self._often() if name in function.code.co_names or name in function.code.co_freevars]
 
-    def _called_so(self, name: str) -> list[tuple[Any, int, int]]:
-        return [found for found in self._often() if found[0].co_name == name]
+    def _called_so(self, name: str) -> list[_Function]:
+        return [function for function in self._often() if function.code.co_name == name]
 
-    def _often(self) -> list[tuple[Any, int, int]]:
+    def _often(self) -> list[_Function]:
         functions = [*self._functions.values()]
-        return [(code, calls, again) for code, calls, again in functions if calls >= _AGAIN and code.co_flags & _OPTIMIZED]
+        return [function for function in functions if function.calls >= _AGAIN and function.code.co_flags & _OPTIMIZED]
 
-    def _entry_of(self, code: CodeType) -> list[Any] | None:
+    def _function_of(self, code: CodeType) -> _Function | None:
         """Return what a call of some code is counted in; None if it is not the program's."""
         if not is_own_code(code.co_filename):
             return None
-        return self._functions.setdefault(id(code) if len(self._functions) < _MANY else 0, [code, 0, 0])
+        return self._functions.setdefault(_identity(code) if len(self._functions) < _MANY else 0, _Function(code))
 
-    def _count(self, entry: list[Any], caller: FrameType | None) -> None:
-        entry[1] += 1
-        if caller is not None and caller.f_code is entry[0]:
-            entry[2] += 1
+    def _count(self, function: _Function, called: FrameType | None) -> None:
+        """Count a call, with the frame of what is called if that is at hand."""
+        function.calls += 1
+        if function.calls <= _EACH or not function.calls % _ONE_IN:
+            function.look((called or sys._getframe(2)).f_back)
         self.calls += 1
         if self.calls >= self._next:
             self._double()
@@ -130,13 +149,13 @@ class CallClock:
         if tool is None:
             return None
         disable, event = monitoring.DISABLE, monitoring.events.PY_START
-        functions, frame_of = self._functions, sys._getframe
+        functions = self._functions
 
         def called(code: CodeType, _offset: int) -> Any:
-            entry = functions.get(id(code)) or self._entry_of(code)
-            if entry is None:
+            function = functions.get(_identity(code)) or self._function_of(code)
+            if function is None:
                 return disable
-            self._count(entry, frame_of(1).f_back)
+            self._count(function, None)
             return None
 
         def stop() -> None:
@@ -164,11 +183,11 @@ class CallClock:
             if self._stop is None:
                 sys.setprofile(None)  # of this thread, whichever it is
             elif event == "call" and frame.f_code.co_filename not in foreign and _is_beginning(frame):
-                entry = self._functions.get(id(frame.f_code)) or self._entry_of(frame.f_code)
-                if entry is None:
+                function = self._functions.get(_identity(frame.f_code)) or self._function_of(frame.f_code)
+                if function is None:
                     foreign.add(frame.f_code.co_filename)
                 else:
-                    self._count(entry, frame.f_back)
+                    self._count(function, frame)
 
         def stop() -> None:
             if sys.getprofile() is called:
