@@ -43,12 +43,12 @@ class Paces:
         return set(self._paces)
 
     def look(self) -> None:
-        """End a stretch and begin another; one at a time."""
+        """End a stretch and begin another; one at a time. In the middle of an import the stretch goes on: what imports fill is full when they are through."""
+        if is_importing():
+            return
         objects = self._objects()
         self._table, grown, _ = census(objects, self._table)
         objects.clear()
-        if is_importing():
-            grown.clear()
         named = variables_of_program()
         calls = self._calls_now()  # other threads go on
         paces = {id(obj): self._next_pace(obj, calls - self._calls, id(obj) in named) for obj in grown}

@@ -152,19 +152,22 @@ class Audit:
         objects = self._objects()
         self._table, grown, _ = census(objects, self._table)
         objects.clear()
-        if is_importing():  # what imports fill is full when they are through
-            grown.clear()
+        if not is_importing():  # what imports fill is full when they are through
+            self._note(grown)
+        grown.clear()
+        self._looks += 1
+        self._made = 0
+        self._last = process_time()
+        self._next = perf_counter() + (perf_counter() - start) * _SHARE
+
+    def _note(self, grown: list[Any]) -> None:
+        """Count for what has grown how many times in a row it has, and note what had no name in the main module then."""
         sizes = {id(obj): len(referents_of(obj)) for obj in grown}
         streaks, before = self._streaks, self._sizes
         self._streaks = {number: streaks.get(number, 0) + 1 for number, size in sizes.items() if size > before.get(number, -1)}
         self._sizes = sizes
         named = variables_of_program()
         self._made_first = {id(obj) for obj in grown if id(obj) not in named or id(obj) in self._made_first}
-        grown.clear()
-        self._looks += 1
-        self._made = 0
-        self._last = process_time()
-        self._next = perf_counter() + (perf_counter() - start) * _SHARE
 
     def stop(self) -> LeakReport:
         """End, and return what leaks.

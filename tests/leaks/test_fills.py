@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from helpers.audited import audit
 
 COMPREHENSION = """
 rows = [{"id": number, "tags": [number]} for number in range(20_000)]
@@ -52,15 +48,6 @@ def handle(number):
 for number in range(20_000):
     handle(number)
 """
-
-
-def audit(tmp_path, code):
-    """Run a program under `safemem audit`."""
-    path = tmp_path / "program.py"
-    path.write_text(code)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
-    command = [sys.executable, "-m", "safemem", "audit", str(path)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("code", [COMPREHENSION, MADE, USED, IMPORTS], ids=["comprehension", "made", "used", "imports"])

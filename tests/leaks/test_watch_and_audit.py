@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import tracemalloc
 import weakref
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 
@@ -151,6 +154,24 @@ def test_audit_finds_what_grows_wherever_the_collector_has_run(containers):
     gc.collect()
     report = audit.stop()
     assert [".kept" in leak.holder for leak in report.failures] == [True], (str(report), len(others))
+
+
+def test_look_in_the_middle_of_an_import_counts_for_nothing(tmp_path, monkeypatch):
+    """What was growing before it, and after it, is told."""
+    tmp_path.joinpath("imported_late.py").write_text("from running_audit import look\n\nlook()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    audit = Audit()
+    monkeypatch.setitem(sys.modules, "running_audit", SimpleNamespace(look=audit.look))
+    audit.start()
+    for _ in range(5):
+        kept.extend(Session() for _ in range(100))
+        audit.look()
+    import_module("imported_late")
+    kept.extend(Session() for _ in range(100))
+    audit.look()
+    report = audit.stop()
+    sys.modules.pop("imported_late")
+    assert [".kept" in leak.holder for leak in report.failures] == [True], str(report)
 
 
 def test_audit_of_a_clean_stretch():
